@@ -1,0 +1,25 @@
+// Finds stop strings in streamed text and holds back what may still become one. One per choice, not thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moe::text {
+
+class StopMatcher {
+ public:
+  explicit StopMatcher(std::vector<std::string> stops);
+  // Feeds new text; returns what is safe to show. After a match only the text before the stop string was shown,
+  // stopped() is true and further text is dropped. Linear in the text.
+  std::string push(std::string_view text);
+  std::string flush();  // end without a match: what was held back
+  bool stopped() const { return stopped_; }
+
+ private:
+  std::vector<std::string> stops_;
+  std::string held_;
+  bool stopped_ = false;
+};
+
+}  // namespace moe::text
