@@ -1,4 +1,5 @@
-// Plain HTTP types, testable without a socket. Requests are complete (head checked, body read) before a handler sees one.
+// Plain HTTP types, testable without a socket. Requests are complete (head checked, body read) before a handler sees
+// one.
 #pragma once
 
 #include <chrono>
@@ -22,7 +23,7 @@ struct Request {
   std::string query;  // raw, without '?'
   std::vector<Header> headers;
   std::string body;
-  std::string peer;      // "127.0.0.1:4711", or "unix:<uid>" on a unix socket
+  std::string peer;  // "127.0.0.1:4711", or "unix:<uid>" on a unix socket
   bool is_tls = false;
   std::chrono::steady_clock::time_point received;  // last byte of the request
 
@@ -58,8 +59,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // Bytes handed over and not yet taken by the socket.
   virtual std::size_t queued_bytes() const = 0;
 
-  // The client went away before the answer was handed over in full (reset, or close: a half-close whose peer still takes
-  // data is none). At most once.
+  // The client went away before the answer was handed over in full (reset, or close: a half-close whose peer still
+  // takes data is none). At most once.
   virtual void on_closed(std::function<void()> callback) = 0;
   // queued_bytes() fell to half of `low_mark` or less after having been above it.
   virtual void on_drained(std::size_t low_mark, std::function<void()> callback) = 0;
