@@ -68,7 +68,7 @@ make_run_folder() {
 start_server() {
   local attempt
   for attempt in 1 2 3; do
-    "${show[@]}" config configs/quickstart.toml "$root" "$run" "$attempt" >"$config"
+    "${show[@]}" config configs/quickstart.toml "$run" "$attempt" >"$config"
     address=$("${show[@]}" address "$config" server)
     admin_address=$("${show[@]}" address "$config" admin)
     "$bin" serve -c "$config" >"$log" 2>&1 &
@@ -106,13 +106,13 @@ echo "organisation acme, project web, key ${key%_*}_... (the secret is shown onc
 
 heading "A streamed answer"
 echo "> $question"
-admin_get /admin/v1/moe/demo/load >"$run/load_before.json" || fail "the admin interface did not answer"
+admin_get "/admin/v1/moe/demo/load?window=all" >"$run/load_before.json" || fail "the admin interface did not answer"
 curl -sSN --max-time 120 -D "$run/headers" "http://$address/v1/chat/completions" \
   -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \
   -d '{"model":"demo","stream":true,"stream_options":{"include_usage":true},"temperature":0,"max_tokens":100,
        "messages":[{"role":"user","content":"'"$question"'"}]}' |
   "${show[@]}" stream "$run/stream.json" || fail "the request was not answered (log: $log)"
-admin_get /admin/v1/moe/demo/load >"$run/load_after.json" || fail "the admin interface did not answer"
+admin_get "/admin/v1/moe/demo/load?window=all" >"$run/load_after.json" || fail "the admin interface did not answer"
 
 heading "Its usage record"
 "$bin" usage records -c "$config" --json >"$run/records.json" || fail "the usage records could not be read"

@@ -2,6 +2,7 @@
 """What quickstart.sh shows: reads the gateway's answers and prints them for people. Standard library only."""
 
 import json
+import os
 import re
 import socket
 import sys
@@ -22,15 +23,16 @@ def free_port(preferred):
         return probe.getsockname()[1]
 
 
-def config(template, root, run, attempt):
+def config(template, run, attempt):
     """The configuration of this run: absolute paths, ports that are free now."""
+    folder = os.path.dirname(os.path.abspath(template))
     text = open(template, encoding="utf-8").read()
     first = int(attempt) == 1
     for section, preferred in (("server", 8080), ("admin", 9090)):
         port = free_port(preferred if first else 0)
         text = re.sub(rf'(\[{section}\]\nlisten = ")[^"]*', rf"\g<1>127.0.0.1:{port}", text)
     text = re.sub(r'^dir = .*', f"dir = {json.dumps(run + '/data')}", text, flags=re.M)
-    text = re.sub(r'^path = "(.*)"', lambda m: f"path = {json.dumps(root + '/' + m[1])}", text, flags=re.M)
+    text = re.sub(r'^path = "(.*)"', lambda m: f"path = {json.dumps(os.path.join(folder, m[1]))}", text, flags=re.M)
     print(text, end="")
 
 
@@ -93,8 +95,9 @@ def record(records_path, stream_path):
 
 
 def matrix(path):
-    """Assignments [layer][expert], both phases together."""
-    return json.load(open(path, encoding="utf-8"))["load"]
+    """Assignments [layer][expert] since start, both phases together."""
+    phases = json.load(open(path, encoding="utf-8"))["phases"].values()
+    return [[sum(counts) for counts in zip(*rows)] for rows in zip(*phases)]
 
 
 def routing(before_path, after_path):
