@@ -1,12 +1,14 @@
 // Chat template of a model: messages (JSON) to the prompt, through a bounded Jinja engine (lib/text/jinja/).
-// Immutable after load, safe from many threads. Rendering is bounded: 50 ms, 10,000 loop iterations, depth 64, output of
-// 4 x the context (bytes given by the caller).
+// Immutable after load, safe from many threads. Rendering is bounded: 50 ms, 10,000 loop iterations, depth 64, output
+// of 4 x the context (bytes given by the caller).
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json.hpp"
@@ -22,13 +24,6 @@ struct ChatRequest {
   json::Value template_kwargs;  // null or object: variables of the template
   bool add_generation_prompt = true;
   std::int64_t now_seconds = 0;  // what strftime_now sees, UTC
-};
-
-// A rendered prompt in parts: text the template itself wrote (special tokens in it are tokens) and text that came from
-// the request (always plain text, threats.md F12). Concatenated they are the prompt.
-struct PromptPart {
-  std::string text;
-  bool from_request = false;
 };
 
 class ChatTemplate {
@@ -49,7 +44,8 @@ Result<std::shared_ptr<const ChatTemplate>> load_chat_template(const std::filesy
                                                                std::size_t max_output_bytes);
 
 std::string join(const std::vector<PromptPart>& parts);
-// Ids of a rendered prompt; the same text as plain encode of join(parts) wherever no request text spells a special token.
+// Ids of a rendered prompt; the same text as plain encode of join(parts) wherever no request text spells a special
+// token.
 Result<std::vector<std::int32_t>> encode_prompt(const Tokenizer& tokenizer, const std::vector<PromptPart>& parts);
 
 }  // namespace moe::text

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace moe::text {
@@ -18,6 +19,8 @@ class StopMatcher {
 
  private:
   std::vector<std::string> stops_;
+  std::vector<std::vector<std::size_t>> failures_;  // of each stop string: longest border of every prefix
+  std::vector<std::size_t> matched_;                // of each: how much of it the text ends in
   std::string held_;
   bool stopped_ = false;
 };

@@ -1,5 +1,6 @@
 // Tokenizer of a model folder (tokenizer.json, tokenizer_config.json): text to ids and back, exactly as the model's
-// authors do it. Immutable after load, safe to use from many threads at once. Linear in the text (1 MiB within a second).
+// authors do it. Immutable after load, safe to use from many threads at once. Linear in the text (1 MiB within a
+// second).
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,13 @@
 
 namespace moe::text {
 
+// A rendered prompt in parts: text the template itself wrote (special tokens in it are tokens) and text that came from
+// the request (always plain text). Concatenated they are the prompt.
+struct PromptPart {
+  std::string text;
+  bool from_request = false;
+};
+
 struct EncodeOptions {
   bool add_special = false;    // BOS / EOS as the model's authors do it
   bool parse_special = false;  // special added tokens in the text become tokens; other added tokens always do
@@ -25,6 +33,9 @@ class Tokenizer {
 
   // Errors: INVALID_ARGUMENT (text is not UTF-8).
   virtual Result<std::vector<std::int32_t>> encode(std::string_view text, const EncodeOptions& options) const = 0;
+  // Ids of a rendered prompt: encode(join(parts), parse_special), but a special token is one only where no byte of its
+  // spelling came from the request.
+  virtual Result<std::vector<std::int32_t>> encode_parts(std::span<const PromptPart> parts) const = 0;
   // Bytes of one token as it stands in running text (may be part of a code point); empty for an id without text.
   virtual std::string_view token_bytes(std::int32_t id) const = 0;
   virtual bool has_token(std::int32_t id) const = 0;
@@ -46,7 +57,8 @@ class Tokenizer {
 // Errors: NOT_FOUND, INVALID_ARGUMENT / UNSUPPORTED with file and key.
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& folder);
 
-// Streaming decode of one choice: gives each token's text as soon as no code point is cut; never emits half a code point.
+// Streaming decode of one choice: gives each token's text as soon as no code point is cut; never emits half a code
+// point.
 class StreamDecoder {
  public:
   StreamDecoder(const Tokenizer& tokenizer, bool skip_special) : tokenizer_(&tokenizer), skip_special_(skip_special) {}
