@@ -1,12 +1,13 @@
 // The metering ledger: the one writer of <data>/ledger.db, on a thread of its own. What was handed over since the last
-// commit goes into one transaction (group commit); after it is durable each batch's after_commit runs, and only then may
-// a token reach a socket (docs/architecture.md, DESIGN invariants 1-4).
+// commit goes into one transaction (group commit); after it is durable each batch's after_commit runs, and only then
+// may a token reach a socket (docs/architecture.md, DESIGN invariants 1-4).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,7 +19,16 @@ struct sqlite3;
 
 namespace moegate::ledger {
 
-enum class Outcome : std::uint8_t { completed, length, cancelled, disconnected, deadline, shed, engine_error, interrupted };
+enum class Outcome : std::uint8_t {
+  completed,
+  length,
+  cancelled,
+  disconnected,
+  deadline,
+  shed,
+  engine_error,
+  interrupted
+};
 std::string_view outcome_name(Outcome outcome);
 
 // Cumulative, of one request over all its choices. The four tiers are disjoint; reasoning lies inside output.
@@ -39,7 +49,7 @@ struct Admission {
   std::string mode;         // "oneshot" | "stream"
   std::string build_id;
   std::string counts_grade = "exact";
-  std::string end_user;     // tag, may be empty
+  std::string end_user;             // tag, may be empty
   std::int64_t admitted_at_us = 0;  // the request's one clock reading, UTC
   std::uint64_t prompt_tokens = 0;  // exact count of the rendered prompt
   std::uint64_t hold_tokens = 0;    // prompt + choices x max_tokens
@@ -73,10 +83,12 @@ struct Batch {
 };
 
 struct Options {
-  std::filesystem::path dir;              // the data directory, locked by the caller
-  bool durable_per_request = false;       // metering.durability = "request"
-  std::size_t max_unsynced_steps = 4;     // batches waiting before submit says "hold"
-  std::vector<std::uint8_t> mac_key;      // 32 bytes derived from the pepper
+  std::filesystem::path dir;             // the data directory, locked by the caller
+  bool durable_per_request = false;      // metering.durability = "request"
+  std::size_t max_unsynced_steps = 4;    // batches waiting before submit says "hold"
+  std::vector<std::uint8_t> mac_key;     // 32 bytes: DataDir::derive(kLedgerMacLabel)
+  std::function<std::int64_t()> now_us;  // UTC microseconds; empty = the wall clock
+  std::int64_t read_limit_ms = 2000;     // a reader that holds its snapshot longer is interrupted
 };
 
 enum class State : std::uint8_t { serving, disk_full, failed };
@@ -85,7 +97,22 @@ struct Stats {
   State state = State::serving;
   std::uint64_t commits = 0, records = 0, recovered_records = 0;
   std::uint64_t unsynced_batches = 0, unsynced_tokens = 0;
-  Counts totals;  // durable, of all usage rows, monotone over restarts
+  Counts totals;                                        // durable, of all usage rows, monotone over restarts
+  std::map<std::string, Counts> model_totals;           // the same a model
+  std::map<std::string, Counts> model_totals_at_start;  // after recovery: what this process added is the difference
+  std::uint64_t wal_bytes = 0;  // of the write-ahead log; stays small unless a foreign reader holds a snapshot
+};
+
+// A changed, missing or unreadable row, or an object of the schema.
+struct Finding {
+  std::string table, key, what;
+};
+
+struct Verification {
+  std::vector<Finding> findings;  // at most 100
+  std::uint64_t usage_rows = 0, request_rows = 0, audit_rows = 0, configuration_rows = 0;
+  std::int64_t last_seq = 0;
+  std::string last_hash;  // hex
 };
 
 class Ledger {
@@ -112,7 +139,12 @@ class Ledger {
   // Runs `work` on a read-only connection with a snapshot. Any thread, short.
   virtual moe::Status read(std::function<moe::Status(sqlite3*)> work) const = 0;
 
+  // Walks everything: chains, macs, references, indexes, heads. In short snapshots, beside a running server.
+  virtual moe::Result<Verification> verify() const = 0;
+
   virtual Stats stats() const = 0;
+  // For rows that others write in transact(): the key of append_mac() (canonical.hpp).
+  virtual const std::vector<std::uint8_t>& mac_key() const = 0;
 };
 
 }  // namespace moegate::ledger
