@@ -152,7 +152,7 @@ def gate_layout(include):
 # ---- types ----------------------------------------------------------------------------------------------------------
 
 def write_abi(library, include, out):
-    code, text = run("abidw", "--no-show-locs", "--no-corpus-path", "--headers-dir", include, "--drop-private-types",
+    code, text = run("abidw", "--no-show-locs", "--no-corpus-path", "--no-comp-dir-path", "--headers-dir", include, "--drop-private-types",
                      "--out-file", out, library)
     return [text] if code or not pathlib.Path(out).exists() else []
 
