@@ -105,8 +105,9 @@ void AddedTokens::split(std::string_view text, const SpecialRule& rule, std::vec
     if (token.lstrip) begin = std::max(skip_space_before(text, begin), done);
     if (token.rstrip) end = skip_space_after(text, end);
     if (done < begin) out.push_back({done, begin, -1});
-    out.push_back({begin, end, token.id});
-    done = std::max(done, end);
+    // A token whose text was eaten as white space of the one before is still one, unless nothing at all is left of it.
+    if (begin < end) out.push_back({begin, end, token.id});
+    done = end;
   }
   if (done < text.size()) out.push_back({done, text.size(), -1});
 }

@@ -228,7 +228,8 @@ class Loader {
                        json::quote(token.content.substr(0, 80)) + " is taken");
       }
       const std::string shown = token.normalized ? apply_steps(out_.normalizer, token.content) : token.content;
-      out_.table.set(token.id, symbol_bytes(shown), token.special);
+      // A special token that the normaliser rewrites is shown like text; the authors' library does so.
+      out_.table.set(token.id, symbol_bytes(shown), token.special && shown == token.content);
     }
     return {};
   }
