@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int failed(const char *what) {
+static int failed(const char* what) {
   fprintf(stderr, "%s: %s\n", what, moe_last_error());
   return 1;
 }
 
-static moe_str text_of(const char *text) {
+static moe_str text_of(const char* text) {
   moe_str view;
   view.data = text;
   view.size = strlen(text);
@@ -19,11 +19,11 @@ static moe_str text_of(const char *text) {
 
 /* Renders and tokenises {"messages":[{"role":"user","content":question}]}; *out_tokens is the caller's to free. The
  * question must not need escapes in JSON: this is an example, not a JSON writer. */
-static moe_status chat_tokens(const moe_model *model, const char *question, int32_t **out_tokens, uint64_t *out_count) {
+static moe_status chat_tokens(const moe_model* model, const char* question, int32_t** out_tokens, uint64_t* out_count) {
   static const char before[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"";
   static const char after[] = "\"}]}";
   const size_t size = sizeof before + strlen(question) + sizeof after;
-  char *request = malloc(size);
+  char* request = malloc(size);
   moe_status status;
   *out_tokens = NULL;
   *out_count = 0;
@@ -41,7 +41,7 @@ static moe_status chat_tokens(const moe_model *model, const char *question, int3
 }
 
 /* Prints text until the FINAL event; returns 0 if the sequence ended well. */
-static int print_stream(moe_sequence *sequence) {
+static int print_stream(moe_sequence* sequence) {
   for (;;) {
     moe_event event;
     memset(&event, 0, sizeof event);
@@ -52,20 +52,21 @@ static int print_stream(moe_sequence *sequence) {
       fflush(stdout);
     }
     if (event.kind == MOE_EVENT_FINAL) {
-      printf("\nprompt %llu completion %llu finish %d\n", (unsigned long long)(event.prompt_tokens + event.cached_tokens),
+      printf("\nprompt %llu completion %llu finish %d\n",
+             (unsigned long long)(event.prompt_tokens + event.cached_tokens),
              (unsigned long long)event.completion_tokens, (int)event.finish_reason);
       return event.status == MOE_OK ? 0 : 1;
     }
   }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   moe_engine_options options = MOE_ENGINE_OPTIONS_INIT;
   moe_request request = MOE_REQUEST_INIT;
-  moe_model *model = NULL;
-  moe_engine *engine = NULL;
-  moe_sequence *sequence = NULL;
-  int32_t *tokens = NULL;
+  moe_model* model = NULL;
+  moe_engine* engine = NULL;
+  moe_sequence* sequence = NULL;
+  int32_t* tokens = NULL;
   uint64_t count = 0;
   int result = 1;
   if (argc != 3) {

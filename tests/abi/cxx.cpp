@@ -16,10 +16,10 @@ int main() {
   const moe_request request = MOE_REQUEST_INIT;
   const moe_layer_options layer = MOE_LAYER_OPTIONS_INIT;
   const moe_plugin_error error = MOE_PLUGIN_ERROR_INIT;
-  const bool sizes_are_set = workers.struct_size == sizeof workers && model_options.struct_size == sizeof model_options &&
-                             engine_options.struct_size == sizeof engine_options && stats.struct_size == sizeof stats &&
-                             request.struct_size == sizeof request && layer.struct_size == sizeof layer &&
-                             error.struct_size == sizeof error;
+  const bool sizes_are_set =
+      workers.struct_size == sizeof workers && model_options.struct_size == sizeof model_options &&
+      engine_options.struct_size == sizeof engine_options && stats.struct_size == sizeof stats &&
+      request.struct_size == sizeof request && layer.struct_size == sizeof layer && error.struct_size == sizeof error;
   moe_model* model = nullptr;
   const moe_str nowhere = {"/nonexistent", 12};
   const bool is_refused = moe_model_load(nowhere, nullptr, &model) == MOE_E_NOT_FOUND && model == nullptr &&

@@ -31,7 +31,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("files", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     entries = json.loads(pathlib.Path(options.build, "compile_commands.json").read_text(encoding="utf-8"))
     ours = ("lib", "gateway", "plugins")
     files = [e["file"] for e in entries if os.path.relpath(e["file"], ROOT).split(os.sep)[0] in ours]
