@@ -10,6 +10,7 @@
 
 #include "base/worker_pool.hpp"
 #include "core/status.hpp"
+#include "moe/dispatch.hpp"
 #include "moe/router.hpp"
 #include "ops/matmul.hpp"
 
@@ -32,14 +33,24 @@ struct MoeWeights {
 
 // Buffers of a call; grow to the largest call and stay.
 struct MoeScratch {
-  std::vector<std::uint32_t> expert_first;   // [num_experts + 1] rows of each expert after the counting sort
-  std::vector<std::uint32_t> row_token;      // [tokens * k] token of each sorted row
-  std::vector<std::uint32_t> slot_row;       // [tokens * k] sorted row of each (token, choice)
-  std::vector<float> gathered, gate, up, expert_out;
+  Dispatch dispatch;
+  // One unit of parallel work: a tile of output columns of one expert, for all rows of that expert.
+  struct Tile {
+    std::uint32_t expert = 0;
+    std::uint32_t tile = 0;
+  };
+  std::vector<Tile> up_tiles, down_tiles;
+  std::vector<float> gathered;    // [rows, hidden] tokens in dispatch order
+  std::vector<float> gate, up;    // [rows, intermediate]; gate holds the activation after the first phase
+  std::vector<float> expert_out;  // [rows, hidden]
 };
 
+// Refuses weights whose matrices do not fit each other: INVALID_ARGUMENT naming expert and matrix.
+Status check_moe_weights(const MoeWeights& weights);
+
 // y[tokens, hidden] = sum over the chosen experts of weight * expert(x), summed in the order of the choice (fixed).
-// `routing` receives logits, experts, weights. Runs on `pool` (the caller holds the turn).
+// `routing` receives logits, experts, weights. A token whose logits are not finite has routing.is_bad set and y = 0.
+// Runs on `pool` (the caller holds the turn).
 void run_moe_block(base::WorkerPool& pool, const MoeWeights& weights, const float* x, std::size_t tokens, float* y,
                    Routing& routing, MoeScratch& scratch);
 

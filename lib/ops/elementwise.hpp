@@ -16,8 +16,11 @@ void add(const float* x, float* y, std::size_t count);
 void add_scaled(const float* x, float weight, float* y, std::size_t count);
 // In place, in float32, max subtracted first.
 void softmax(float* x, std::size_t count);
+// In place: 1 / (1 + e^-x).
+void sigmoid(float* x, std::size_t count);
 // Rotates pairs (j, j + dims/2) of the first `dims` channels of each head in place (HALF pairing).
-//   x [rows, heads, head_dim] with row stride x_stride;  cos, sin [positions, dims/2];  positions [rows]
+//   x [rows, heads, head_dim] with row stride x_stride;  cos, sin [positions, dims/2];  positions [rows], each a row of
+//   the tables
 void rope_half(float* x, std::size_t x_stride, std::size_t rows, std::size_t heads, std::size_t head_dim,
                std::size_t dims, const std::int32_t* positions, const float* cos, const float* sin);
 

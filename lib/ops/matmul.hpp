@@ -1,5 +1,5 @@
-// y = x W^T with a weight that was packed once. Row-stable: the bits of a row of y depend on that row of x and on W alone,
-// never on how many rows there are, where the row stands, or which worker computes it (K is never split).
+// y = x W^T with a weight that was packed once. Row-stable: the bits of a row of y depend on that row of x and on W
+// alone, never on how many rows there are, where the row stands, or which worker computes it (K is never split).
 #pragma once
 
 #include <cstddef>
