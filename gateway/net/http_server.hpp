@@ -47,8 +47,11 @@ struct ServerOptions {
   std::chrono::milliseconds idle_timeout{75'000};   // between requests; above the usual 60 s of balancers
   std::chrono::milliseconds write_timeout{30'000};  // a write that makes no progress
   std::chrono::milliseconds linger_timeout{2'000};  // after our FIN, for what the peer still sends
-  std::chrono::milliseconds probe_interval{5'000};  // towards a half-closed peer that waits for its answer
-  std::chrono::milliseconds accept_pause{100};      // when the process is out of descriptors
+  // A peer that shut its sending side while its answer is pending may be gone: it is probed after the first, and then
+  // every second of these.
+  std::chrono::milliseconds first_probe_delay{20};
+  std::chrono::milliseconds probe_interval{5'000};
+  std::chrono::milliseconds accept_pause{100};  // when the process is out of descriptors
 
   // Answer 421 unless Host is a loopback name, a literal address or one of the names (against DNS rebinding).
   bool check_host = false;

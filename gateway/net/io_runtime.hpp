@@ -5,17 +5,19 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace moegate::net {
 
 class IoRuntime {
  public:
-  explicit IoRuntime(unsigned threads);
+  // `on_error` is told of exceptions that leave given work (a bug); they stop there.
+  explicit IoRuntime(unsigned threads, std::function<void(std::string_view)> on_error = {});
   ~IoRuntime();  // as stop()
   IoRuntime(const IoRuntime&) = delete;
   IoRuntime& operator=(const IoRuntime&) = delete;
 
-  // Runs soon on one of the threads; any thread may call. An exception that leaves `work` is logged and dropped.
+  // Runs soon on one of the threads; any thread may call.
   void post(std::function<void()> work);
   // Waits for the threads; what is still queued does not run. Not from one of the threads.
   void stop();

@@ -1,0 +1,2 @@
+// The one translation unit that compiles Beast's parser.
+#include <boost/beast/src.hpp>
