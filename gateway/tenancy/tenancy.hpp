@@ -1,5 +1,5 @@
-// Tenants: organisation > project > key. Rows live in the ledger's database; authentication reads an immutable snapshot in
-// memory, which every change replaces at once (revocation holds from the next request on).
+// Tenants: organisation > project > key. Rows live in the ledger's database; authentication reads an immutable snapshot
+// in memory, which every change replaces at once (revocation holds from the next request on).
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json.hpp"
@@ -43,22 +44,38 @@ class Directory {
   // The HMAC that salts a project's prefix cache ("kv" | project), 32 bytes.
   virtual std::vector<std::uint8_t> isolation_key(std::string_view org, std::string_view project) const = 0;
 
-  // Admin operations; each is one transaction and replaces the snapshot before it returns. Names: [a-z0-9][a-z0-9._-]{0,62}.
-  virtual moe::Result<moe::json::Value> create_org(const moe::json::Value& body) = 0;
-  virtual moe::Result<moe::json::Value> create_project(const moe::json::Value& body) = 0;
-  // {"org","project","name","models":[..]?,"expires_at"?,"requests_per_minute"?,"concurrent_requests"?,"create":bool?} ->
-  // the key object with "secret" ("mgk_<id>_<secret>"), shown this once.
-  virtual moe::Result<moe::json::Value> create_key(const moe::json::Value& body) = 0;
-  virtual moe::Result<moe::json::Value> revoke_key(std::string_view key_id) = 0;
+  // Requests admitted in the last two minutes and their age, for limits::Limiter::restore() at start.
+  virtual std::vector<std::pair<Principal, std::int64_t>> recent_admissions(std::int64_t now_us) const = 0;
+  // Writes when each key was last used (kept in memory by authenticate). Rarely; also done at close.
+  virtual void flush_last_used() = 0;
+
+  // Admin operations; each is one transaction with its audit record ("admin:<id>", "unix:<uid>", "cli" as actor) and
+  // replaces the snapshot before it returns. Names: [a-z0-9][a-z0-9._-]{0,62}. What exists already is INVALID_ARGUMENT.
+  virtual moe::Result<moe::json::Value> create_org(const moe::json::Value& body, std::string_view actor = "cli") = 0;
+  virtual moe::Result<moe::json::Value> create_project(const moe::json::Value& body,
+                                                       std::string_view actor = "cli") = 0;
+  // {"org","project","name","models":[..]?,"expires_at"?,"requests_per_minute"?,"concurrent_requests"?,"create":bool?}
+  // -> the key object with "secret" ("mgk_<id>_<secret>"), shown this once. expires_at: UTC seconds.
+  virtual moe::Result<moe::json::Value> create_key(const moe::json::Value& body, std::string_view actor = "cli") = 0;
+  virtual moe::Result<moe::json::Value> revoke_key(std::string_view key_id, std::string_view actor = "cli") = 0;
+  // kind: org, project, key; id: "acme", "acme/web", the key's id. {"requests_per_minute"?, "concurrent_requests"?}, 0
+  // = none.
   virtual moe::Result<moe::json::Value> update_limits(std::string_view kind, std::string_view id,
-                                                      const moe::json::Value& body) = 0;  // kind: org, project, key
+                                                      const moe::json::Value& body, std::string_view actor = "cli") = 0;
   virtual moe::json::Value list_orgs() const = 0;
-  virtual moe::json::Value list_projects(std::string_view org) const = 0;
+  virtual moe::json::Value list_projects(std::string_view org) const = 0;  // "" = of all
   virtual moe::json::Value list_keys(std::string_view org, std::string_view project) const = 0;
 
-  // Admin keys ("mga_<id>_<secret>"), roles metrics < auditor < operator < admin.
-  virtual moe::Result<moe::json::Value> create_admin(const moe::json::Value& body) = 0;
-  virtual std::optional<std::string> authenticate_admin(std::string_view authorization, std::int64_t now_us) const = 0;  // role
+  // Admin keys ("mga_<id>_<secret>"), roles metrics < auditor < operator < admin. {"name"?, "role", "expires_at"?}
+  virtual moe::Result<moe::json::Value> create_admin(const moe::json::Value& body, std::string_view actor = "cli") = 0;
+  virtual moe::Result<moe::json::Value> revoke_admin(std::string_view admin_id, std::string_view actor = "cli") = 0;
+  virtual moe::json::Value list_admins() const = 0;
+  // The role; `admin_id` (may be null) receives the public id, for the audit's actor.
+  virtual std::optional<std::string> authenticate_admin(std::string_view authorization, std::int64_t now_us,
+                                                        std::string* admin_id = nullptr) const = 0;
 };
+
+// True if `role` may do what needs `needed`.
+bool role_covers(std::string_view role, std::string_view needed);
 
 }  // namespace moegate::tenancy
