@@ -41,7 +41,9 @@ def exported(library):
     code, out = run("nm", "-D", "--defined-only", library)
     if code:
         raise SystemExit(out)
-    return sorted(line.split()[-1].split("@")[0] for line in out.splitlines())
+    entries = [line.split() for line in out.splitlines()]
+    # The version node of the script (moe_0.1) shows as an absolute symbol of its own name.
+    return sorted(e[-1].split("@")[0] for e in entries if not (e[-2] == "A" and e[-1].startswith("moe_") and "." in e[-1]))
 
 
 def listed():
