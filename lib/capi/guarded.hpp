@@ -53,7 +53,8 @@ moe_status guarded(Body&& body) noexcept {
 // Larger than any struct will be; keeps a wild struct_size from reading far.
 inline constexpr std::uint32_t kMaxStructSize = 4096;
 
-// Copies a caller's struct in. `first_size` is its size in the first release that had it. Reads exactly struct_size bytes.
+// Copies a caller's struct in. `first_size` is its size in the first release that had it. Reads exactly struct_size
+// bytes.
 template <typename T>
 Status copy_in(const T* from, std::uint32_t first_size, const char* name, T& to) {
   std::uint32_t size = 0;
@@ -65,7 +66,8 @@ Status copy_in(const T* from, std::uint32_t first_size, const char* name, T& to)
   const auto* bytes = reinterpret_cast<const unsigned char*>(from);
   for (std::uint32_t i = sizeof(T); i < size; ++i) {
     if (bytes[i] != 0) {
-      return {Code::abi_mismatch, std::string(name) + ": byte " + std::to_string(i) + " is set and unknown to this release"};
+      return {Code::abi_mismatch,
+              std::string(name) + ": byte " + std::to_string(i) + " is set and unknown to this release"};
     }
   }
   std::memset(static_cast<void*>(&to), 0, sizeof(T));
@@ -96,13 +98,15 @@ Status copy_buffer(std::span<const T> values, T* buffer, std::uint64_t capacity,
   const std::size_t count = buffer == nullptr ? 0 : std::min<std::uint64_t>(capacity, values.size());
   std::copy_n(values.begin(), count, buffer);
   if (count < values.size()) {
-    return {Code::out_of_range, "buffer: " + std::to_string(capacity) + " is too small, " + std::to_string(values.size()) +
-                                    " needed"};
+    return {Code::out_of_range,
+            "buffer: " + std::to_string(capacity) + " is too small, " + std::to_string(values.size()) + " needed"};
   }
   return {};
 }
 
 inline Status null_argument(const char* name) { return invalid(std::string(name) + ": NULL"); }
-inline std::string_view view(moe_str text) { return {text.data == nullptr ? "" : text.data, text.data == nullptr ? 0 : text.size}; }
+inline std::string_view view(moe_str text) {
+  return {text.data == nullptr ? "" : text.data, text.data == nullptr ? 0 : text.size};
+}
 
 }  // namespace moe::capi

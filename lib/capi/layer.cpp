@@ -14,9 +14,9 @@ constexpr std::uint64_t kMaxValues = std::uint64_t{1} << 40;
 
 Status check_options(const moe_layer_options& in) {
   const auto between = [](const char* field, std::uint32_t value, std::uint32_t max) {
-    return value < 1 || value > max
-               ? invalid("options." + std::string(field) + ": " + std::to_string(value) + " is not from 1 to " + std::to_string(max))
-               : Status();
+    return value < 1 || value > max ? invalid("options." + std::string(field) + ": " + std::to_string(value) +
+                                              " is not from 1 to " + std::to_string(max))
+                                    : Status();
   };
   for (Status status : {between("num_experts", in.num_experts, 4096),
                         between("experts_per_token", in.experts_per_token, in.num_experts),
@@ -94,7 +94,8 @@ Status forward_rows(moe_layer& layer, const float* x, std::uint64_t first, std::
   const std::size_t hidden = layer.weights.hidden_size;
   const std::size_t k = layer.weights.spec.experts_per_token;
   layer.member->acquire();
-  run_moe_block(layer.member->pool(), layer.weights, x + first * hidden, rows, y + first * hidden, layer.routing, layer.scratch);
+  run_moe_block(layer.member->pool(), layer.weights, x + first * hidden, rows, y + first * hidden, layer.routing,
+                layer.scratch);
   layer.member->release();
   for (std::uint64_t row = 0; row < rows; ++row) {
     if (layer.routing.is_bad[row] != 0) {
@@ -136,7 +137,8 @@ moe_status moe_layer_create(const moe_layer_options* options, moe_workers* worke
     const std::uint64_t expert_values = std::uint64_t{in.num_experts} * in.hidden_size * in.intermediate_size;
     for (Status status :
          {check_values("options.router", in.router, std::uint64_t{in.num_experts} * in.hidden_size),
-          in.selection_bias == nullptr ? Status() : check_values("options.selection_bias", in.selection_bias, in.num_experts),
+          in.selection_bias == nullptr ? Status()
+                                       : check_values("options.selection_bias", in.selection_bias, in.num_experts),
           check_values("options.gate", in.gate, expert_values), check_values("options.up", in.up, expert_values),
           check_values("options.down", in.down, expert_values)}) {
       if (!status.ok()) {

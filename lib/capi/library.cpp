@@ -110,8 +110,9 @@ moe_status moe_workers_create(const moe_workers_options* options, moe_workers** 
       }
     }
     if (in.no_pinning > 1 || in.reserved0 != 0 || in.num_threads > 4096) {
-      return invalid(in.num_threads > 4096 ? "options.num_threads: more than 4096"
-                                           : (in.reserved0 != 0 ? "options.reserved0: must be 0" : "options.no_pinning: not 0 or 1"));
+      return invalid(in.num_threads > 4096
+                         ? "options.num_threads: more than 4096"
+                         : (in.reserved0 != 0 ? "options.reserved0: must be 0" : "options.no_pinning: not 0 or 1"));
     }
     base::WorkerOptions worker_options;
     worker_options.num_threads = in.num_threads;

@@ -58,7 +58,8 @@ std::size_t shard_total(std::string_view name) {
 }  // namespace
 
 Result<fs::path> resolve_inside(const fs::path& folder, const std::string& name) {
-  if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
+  if (name.empty() || name == "." || name == ".." ||
+      name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
     return invalid("file name \"" + name + "\" leaves the model folder");
   }
   std::error_code error;
@@ -133,7 +134,8 @@ Status Checkpoint::open_indexed(const fs::path& folder) {
   for (const auto& [tensor, file] : map->members()) {
     const SafetensorsFile& shard = *files_.at(file.as_string());
     if (shard.tensors().find(tensor) == shard.tensors().end()) {
-      return invalid(file.as_string() + ": tensor " + tensor + ": the index says it is here, but the file does not hold it");
+      return invalid(file.as_string() + ": tensor " + tensor +
+                     ": the index says it is here, but the file does not hold it");
     }
   }
   for (const auto& [tensor, place] : tensors_) {
@@ -155,7 +157,8 @@ Status Checkpoint::open_unindexed(const fs::path& folder) {
     }
   }
   if (shards.empty()) {
-    return Status(Code::not_found, std::string(kSingleName) + ": missing, and the folder has no other *.safetensors file");
+    return Status(Code::not_found,
+                  std::string(kSingleName) + ": missing, and the folder has no other *.safetensors file");
   }
   const std::size_t total = shard_total(shards.front());
   if (total != 0 && total != shards.size()) {

@@ -48,8 +48,8 @@ class Checkpoint {
   std::uint64_t total_bytes_ = 0;
 };
 
-// The real path of `name` inside `folder`. Refuses separators, "..", and links that leave the folder; in the Hugging Face
-// cache layout (models--*/snapshots/REV) links may reach models--*/blobs.
+// The real path of `name` inside `folder`. Refuses separators, "..", and links that leave the folder; in the Hugging
+// Face cache layout (models--*/snapshots/REV) links may reach models--*/blobs.
 Result<std::filesystem::path> resolve_inside(const std::filesystem::path& folder, const std::string& name);
 
 }  // namespace moe::model

@@ -16,7 +16,9 @@ std::string join(Config::Keys keys) {
   return text;
 }
 
-double yarn_magnitude(double factor, double scale) { return factor <= 1.0 ? 1.0 : 0.1 * scale * std::log(factor) + 1.0; }
+double yarn_magnitude(double factor, double scale) {
+  return factor <= 1.0 ? 1.0 : 0.1 * scale * std::log(factor) + 1.0;
+}
 
 }  // namespace
 
@@ -85,7 +87,8 @@ std::uint64_t Config::count(Keys keys, std::uint64_t fallback, std::uint64_t min
     return fallback;
   }
   const auto number = value->is_integer() ? value->as_int64() : std::nullopt;
-  if (!number || *number < 0 || static_cast<std::uint64_t>(*number) < min || static_cast<std::uint64_t>(*number) > max) {
+  if (!number || *number < 0 || static_cast<std::uint64_t>(*number) < min ||
+      static_cast<std::uint64_t>(*number) > max) {
     fail(join(keys) + ": " + json::write(*value) + " is not an integer from " + std::to_string(min) + " to " +
          std::to_string(max));
     return min;
@@ -161,8 +164,8 @@ double Config::member(const json::Value& object, std::string_view key, double fa
     return fallback;
   }
   if (!value->is_number() || value->as_double() < min || value->as_double() > max) {
-    fail("rope: " + std::string(key) + ": " + json::write(*value) + " is not a number from " + json::format_double(min) +
-         " to " + json::format_double(max));
+    fail("rope: " + std::string(key) + ": " + json::write(*value) + " is not a number from " +
+         json::format_double(min) + " to " + json::format_double(max));
     return std::isnan(fallback) ? min : fallback;
   }
   return value->as_double();
@@ -183,8 +186,7 @@ void Config::read_llama3(const json::Value& scaling, RopeSpec& rope) {
 void Config::read_yarn(const json::Value& scaling, RopeSpec& rope, std::uint64_t context) {
   rope.scale = RopeScale::yarn;
   rope.factor = member(scaling, "factor", NAN, 1.0, 1e6);
-  rope.original_context =
-      member(scaling, "original_max_position_embeddings", static_cast<double>(context), 1.0, 1e9);
+  rope.original_context = member(scaling, "original_max_position_embeddings", static_cast<double>(context), 1.0, 1e9);
   rope.beta_fast = member(scaling, "beta_fast", 32.0, 1e-6, 1e6);
   rope.beta_slow = member(scaling, "beta_slow", 1.0, 1e-6, 1e6);
   const json::Value* truncate = scaling.find("truncate");

@@ -37,7 +37,8 @@ void multiply(base::WorkerPool& pool, const std::array<Product, N>& products, co
     }
     const std::size_t first = weight.tile_first(tile);
     for (std::size_t row = 0; row < rows; ++row) {
-      ops::add(product->linear->bias.data() + first, product->out + row * weight.num_out() + first, weight.tile_count(tile));
+      ops::add(product->linear->bias.data() + first, product->out + row * weight.num_out() + first,
+               weight.tile_count(tile));
     }
   });
 }
@@ -97,7 +98,8 @@ void Decoder::forward(base::WorkerPool& pool, const Batch& batch, DecoderScratch
   prepare(pool, batch, s);
   for (std::size_t row = 0; row < rows; ++row) {
     std::memcpy(s.hidden.data() + row * hidden,
-                weights_.embedding.data() + static_cast<std::size_t>(batch.tokens[row]) * hidden, hidden * sizeof(float));
+                weights_.embedding.data() + static_cast<std::size_t>(batch.tokens[row]) * hidden,
+                hidden * sizeof(float));
   }
   std::size_t moe_layer = 0;
   for (std::size_t i_layer = 0; i_layer < spec_.num_layers(); ++i_layer) {
@@ -149,7 +151,8 @@ void Decoder::write_kv(std::size_t i_layer, const Batch& batch, DecoderScratch& 
       for (std::size_t head = 0; head < spec_.num_kv_heads; ++head) {
         const std::size_t target = (head * kBlockTokens + position % kBlockTokens) * dim;
         std::memcpy(block + layout.key_offset(i_layer) + target, s.k.data() + source + head * dim, dim * sizeof(float));
-        std::memcpy(block + layout.value_offset(i_layer) + target, s.v.data() + source + head * dim, dim * sizeof(float));
+        std::memcpy(block + layout.value_offset(i_layer) + target, s.v.data() + source + head * dim,
+                    dim * sizeof(float));
       }
     }
   }

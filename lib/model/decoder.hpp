@@ -1,5 +1,5 @@
-// The forward pass: token rows of many sequences through all layers. Reads the weights, writes the KV blocks of its rows.
-// A row's bits depend on its own sequence only. One decoder serves many engines; scratch belongs to the caller.
+// The forward pass: token rows of many sequences through all layers. Reads the weights, writes the KV blocks of its
+// rows. A row's bits depend on its own sequence only. One decoder serves many engines; scratch belongs to the caller.
 #pragma once
 
 #include <cstddef>

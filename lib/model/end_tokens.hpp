@@ -1,4 +1,5 @@
-// Which tokens end an answer: the union over every file that names one, with its sources. One file alone is often wrong.
+// Which tokens end an answer: the union over every file that names one, with its sources. One file alone is often
+// wrong.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ namespace moe::model {
 
 struct EndToken {
   std::int32_t id = 0;
-  std::vector<std::string> sources;  // "generation_config.json", "config.json", "tokenizer_config.json", "chat template"
+  std::vector<std::string>
+      sources;  // "generation_config.json", "config.json", "tokenizer_config.json", "chat template"
 };
 
 // `tokenizer` and `chat` may be null. Errors name file and key.

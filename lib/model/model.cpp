@@ -20,7 +20,8 @@ Result<json::Value> read_config(const std::filesystem::path& folder, const std::
   }
   auto value = read_json_file(*path, kMaxConfigBytes);
   // A cache layout gives the real file another name than config.json.
-  return value.ok() || path->filename() == file ? std::move(value) : Result<json::Value>(value.status().with_context(file));
+  return value.ok() || path->filename() == file ? std::move(value)
+                                                : Result<json::Value>(value.status().with_context(file));
 }
 
 // Holds the pool's turn, also when memory runs out under way.
@@ -79,8 +80,8 @@ Result<std::shared_ptr<const Model>> Model::load(const std::filesystem::path& fo
   if (Status status = model->load_text(folder); !status.ok()) {
     return status;
   }
-  auto ends = find_end_tokens(folder, config.root(), model->spec_.vocab_size, model->tokenizer_.get(),
-                              model->template_.get());
+  auto ends =
+      find_end_tokens(folder, config.root(), model->spec_.vocab_size, model->tokenizer_.get(), model->template_.get());
   if (!ends.ok()) {
     return ends.status();
   }

@@ -31,7 +31,7 @@ class Model {
   const ModelSpec& spec() const { return spec_; }
   const Weights& weights() const { return weights_; }
   const Decoder& decoder() const { return *decoder_; }
-  const text::Tokenizer* tokenizer() const { return tokenizer_.get(); }       // nullptr: the folder has none
+  const text::Tokenizer* tokenizer() const { return tokenizer_.get(); }        // nullptr: the folder has none
   const text::ChatTemplate* chat_template() const { return template_.get(); }  // likewise
   const std::vector<EndToken>& end_tokens() const { return end_tokens_; }
   bool is_end_token(std::int32_t id) const;
@@ -40,7 +40,7 @@ class Model {
     return id >= 0 && static_cast<std::size_t>(id) < is_token_.size() && is_token_[static_cast<std::size_t>(id)] != 0;
   }
   const std::vector<std::uint8_t>& token_mask() const { return is_token_; }  // [vocab] 1 = a token
-  const std::string& facts() const { return facts_; }                       // JSON
+  const std::string& facts() const { return facts_; }                        // JSON
 
  private:
   Model() = default;

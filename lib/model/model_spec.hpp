@@ -1,5 +1,5 @@
-// What a model is, as options that do not depend on each other. A family (families/*.cpp) fills one from its config keys;
-// nothing after that knows families. Plain data, immutable after load.
+// What a model is, as options that do not depend on each other. A family (families/*.cpp) fills one from its config
+// keys; nothing after that knows families. Plain data, immutable after load.
 #pragma once
 
 #include <cstddef>

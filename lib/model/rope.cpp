@@ -41,7 +41,9 @@ struct YarnRamp {
       high += 0.001;
     }
   }
-  double at(std::size_t channel) const { return std::clamp((static_cast<double>(channel) - low) / (high - low), 0.0, 1.0); }
+  double at(std::size_t channel) const {
+    return std::clamp((static_cast<double>(channel) - low) / (high - low), 0.0, 1.0);
+  }
 };
 
 }  // namespace

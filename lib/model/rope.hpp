@@ -1,5 +1,5 @@
-// Rotary frequencies of a model and the cos/sin rows of a step (Su et al. 2021; YaRN: Peng et al. 2023; llama3 scaling as
-// in Meta's reference code). Angles in float32 as the official classes do. Immutable, thread-safe.
+// Rotary frequencies of a model and the cos/sin rows of a step (Su et al. 2021; YaRN: Peng et al. 2023; llama3 scaling
+// as in Meta's reference code). Angles in float32 as the official classes do. Immutable, thread-safe.
 #pragma once
 
 #include <cstdint>

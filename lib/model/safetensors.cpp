@@ -28,16 +28,17 @@ struct NamedType {
   std::uint64_t bits;
 };
 constexpr NamedType kTypes[] = {
-    {"F32", TensorType::f32, 32},        {"F16", TensorType::f16, 16},     {"BF16", TensorType::bf16, 16},
-    {"I32", TensorType::i32, 32},        {"F64", TensorType::other, 64},   {"I64", TensorType::other, 64},
-    {"U64", TensorType::other, 64},      {"U32", TensorType::other, 32},   {"I16", TensorType::other, 16},
-    {"U16", TensorType::other, 16},      {"I8", TensorType::other, 8},     {"U8", TensorType::other, 8},
-    {"BOOL", TensorType::other, 8},      {"F8_E4M3", TensorType::other, 8}, {"F8_E5M2", TensorType::other, 8},
+    {"F32", TensorType::f32, 32},      {"F16", TensorType::f16, 16},      {"BF16", TensorType::bf16, 16},
+    {"I32", TensorType::i32, 32},      {"F64", TensorType::other, 64},    {"I64", TensorType::other, 64},
+    {"U64", TensorType::other, 64},    {"U32", TensorType::other, 32},    {"I16", TensorType::other, 16},
+    {"U16", TensorType::other, 16},    {"I8", TensorType::other, 8},      {"U8", TensorType::other, 8},
+    {"BOOL", TensorType::other, 8},    {"F8_E4M3", TensorType::other, 8}, {"F8_E5M2", TensorType::other, 8},
     {"F8_E8M0", TensorType::other, 8},
 };
 
 const NamedType* find_type(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const NamedType& t) { return t.name == name; });
+  const auto* found =
+      std::find_if(std::begin(kTypes), std::end(kTypes), [&](const NamedType& t) { return t.name == name; });
   return found == std::end(kTypes) ? nullptr : found;
 }
 
@@ -127,13 +128,15 @@ Status check_coverage(const TensorTable& tensors, std::uint64_t data_start, std:
   for (const auto& [name, info] : tensors) {
     by_offset.emplace_back(&info, &name);
   }
-  std::sort(by_offset.begin(), by_offset.end(), [](const auto& a, const auto& b) { return a.first->offset < b.first->offset; });
+  std::sort(by_offset.begin(), by_offset.end(),
+            [](const auto& a, const auto& b) { return a.first->offset < b.first->offset; });
   std::uint64_t next = data_start;
   for (const auto& [info, name] : by_offset) {
     if (info->offset != next) {
-      return invalid("tensor " + *name + ": its data " + (info->offset < next ? "overlaps another tensor" : "follows a hole") +
-                     " (begins at " + std::to_string(info->offset - data_start) + ", expected " +
-                     std::to_string(next - data_start) + ")");
+      return invalid("tensor " + *name + ": its data " +
+                     (info->offset < next ? "overlaps another tensor" : "follows a hole") + " (begins at " +
+                     std::to_string(info->offset - data_start) + ", expected " + std::to_string(next - data_start) +
+                     ")");
     }
     next = info->offset + info->bytes;
   }
@@ -153,8 +156,8 @@ std::string shape_text(std::span<const std::uint64_t> shape) {
   return text + "]";
 }
 
-Result<TensorTable> parse_safetensors_header(std::string_view header, std::uint64_t data_start, std::uint64_t data_bytes,
-                                             std::string_view file) {
+Result<TensorTable> parse_safetensors_header(std::string_view header, std::uint64_t data_start,
+                                             std::uint64_t data_bytes, std::string_view file) {
   json::Limits limits;
   limits.max_depth = 8;
   limits.max_bytes = kMaxHeaderBytes;
@@ -214,7 +217,8 @@ SafetensorsFile::~SafetensorsFile() {
 Status SafetensorsFile::load_header(std::uint64_t file_bytes) {
   std::uint64_t header_bytes = 0;
   if (file_bytes < sizeof header_bytes) {
-    return invalid(name_ + ": only " + std::to_string(file_bytes) + " bytes, no safetensors file (download unfinished?)");
+    return invalid(name_ + ": only " + std::to_string(file_bytes) +
+                   " bytes, no safetensors file (download unfinished?)");
   }
   if (Status status = read_at(0, std::as_writable_bytes(std::span(&header_bytes, 1))); !status.ok()) {
     return status;

@@ -1,6 +1,7 @@
-// Reads one safetensors file. Every size, offset, product and name of the header is checked against the file before use;
-// errors name file and tensor. Data is read with pread, not mapped: a file that is cut while it loads must be an error,
-// never a SIGBUS, and every weight is converted on its way in anyhow. Immutable after open, reads from any thread.
+// Reads one safetensors file. Every size, offset, product and name of the header is checked against the file before
+// use; errors name file and tensor. Data is read with pread, not mapped: a file that is cut while it loads must be an
+// error, never a SIGBUS, and every weight is converted on its way in anyhow. Immutable after open, reads from any
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +35,8 @@ using TensorTable = std::map<std::string, TensorInfo, std::less<>>;
 
 // The JSON header (without the 8 length bytes) of a file whose data region has `data_bytes` bytes and starts at
 // `data_start`. `file` only names it in errors.
-Result<TensorTable> parse_safetensors_header(std::string_view header, std::uint64_t data_start, std::uint64_t data_bytes,
-                                             std::string_view file);
+Result<TensorTable> parse_safetensors_header(std::string_view header, std::uint64_t data_start,
+                                             std::uint64_t data_bytes, std::string_view file);
 
 class SafetensorsFile {
  public:

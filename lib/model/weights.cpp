@@ -115,7 +115,8 @@ class Loader {
     if (!status.ok()) {
       return status;
     }
-    return spec_.layers[i_layer] == FeedForward::sparse ? load_moe(i_layer, layer.moe) : load_dense(i_layer, layer.dense);
+    return spec_.layers[i_layer] == FeedForward::sparse ? load_moe(i_layer, layer.moe)
+                                                        : load_dense(i_layer, layer.dense);
   }
 
   Status load_attention(std::size_t i_layer, AttentionWeights& out) {

@@ -14,7 +14,8 @@ void AdmissionQueue::push(std::shared_ptr<Sequence> sequence) {
 }
 
 bool AdmissionQueue::remove(const Sequence* sequence) {
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& item) { return item.get() == sequence; });
+  const auto found =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& item) { return item.get() == sequence; });
   if (found == waiting_.end()) {
     return false;
   }

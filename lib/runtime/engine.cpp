@@ -22,7 +22,8 @@ std::uint64_t ceil_blocks(std::uint64_t tokens) { return (tokens + model::kBlock
 
 Result<std::uint64_t> num_blocks(const model::Model& model, const EngineOptions& options) {
   const std::uint64_t block_bytes = model.decoder().kv_layout().floats_per_block() * sizeof(float);
-  const std::uint64_t memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const std::uint64_t memory =
+      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   if (options.kv_cache_bytes == 0) {
     const std::uint64_t wanted = kContextsByDefault * ceil_blocks(model.spec().context);
     return std::max<std::uint64_t>(1, std::min(wanted, memory / 4 / block_bytes));
@@ -107,7 +108,8 @@ void Engine::abandon() {
   (void)member_.release();  // nor do the workers; their locks may be held for ever
 }
 
-// ---- Any thread ------------------------------------------------------------------------------------------------------
+// ---- Any thread
+// ------------------------------------------------------------------------------------------------------
 
 std::uint64_t Engine::blocks_needed(const Request& request) const {
   const std::uint64_t shared = request.prompt.size() / model::kBlockTokens;
@@ -134,13 +136,13 @@ Status Engine::check(const Request& request) const {
                                     std::to_string(options_.max_sequences) + " sequences that run together"};
   }
   if (most == 0 || request.max_tokens > most) {
-    return {Code::out_of_range, "prompt of " + std::to_string(request.prompt.size()) + " tokens + max_tokens " +
-                                    std::to_string(request.max_tokens) + " (" + std::to_string(request.num_choices) +
-                                    " choices) exceed the effective limit of " +
-                                    std::to_string(request.num_choices == 1 || most == 0
-                                                       ? totals_.max_sequence_tokens
-                                                       : most + request.prompt.size()) +
-                                    " tokens"};
+    return {Code::out_of_range,
+            "prompt of " + std::to_string(request.prompt.size()) + " tokens + max_tokens " +
+                std::to_string(request.max_tokens) + " (" + std::to_string(request.num_choices) +
+                " choices) exceed the effective limit of " +
+                std::to_string(request.num_choices == 1 || most == 0 ? totals_.max_sequence_tokens
+                                                                     : most + request.prompt.size()) +
+                " tokens"};
   }
   const auto check_token = [&](std::int32_t token, const char* field) -> Status {
     if (!model_->is_token(token)) {
@@ -284,7 +286,8 @@ std::vector<std::uint64_t> Engine::expert_counts(std::uint64_t& epoch) const {
   return counts;
 }
 
-// ---- Loop thread -----------------------------------------------------------------------------------------------------
+// ---- Loop thread
+// -----------------------------------------------------------------------------------------------------
 
 void Engine::run() {
   for (;;) {

@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/fork_guard.hpp"
 #include "base/worker_pool.hpp"
 #include "model/model.hpp"
 #include "runtime/admission.hpp"
@@ -54,7 +53,8 @@ struct EngineStats {
 class Engine {
  public:
   // Errors: INVALID_ARGUMENT (KV memory below one block), RESOURCE_EXHAUSTED with the sum.
-  static Result<std::shared_ptr<Engine>> create(std::shared_ptr<const model::Model> model, const EngineOptions& options);
+  static Result<std::shared_ptr<Engine>> create(std::shared_ptr<const model::Model> model,
+                                                const EngineOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -100,7 +100,6 @@ class Engine {
 
   std::shared_ptr<const model::Model> model_;
   EngineOptions options_;
-  base::ForkGuard fork_guard_;
   KvPool kv_;
   std::unique_ptr<base::WorkerPool::Member> member_;
   StepRunner runner_;

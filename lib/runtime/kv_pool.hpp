@@ -1,5 +1,5 @@
-// KV blocks of one engine: fixed number, reference counted, handed out and taken back by number. Used by the loop thread
-// only. A release of a block that nobody holds is refused and counted: it would give one tenant another's keys.
+// KV blocks of one engine: fixed number, reference counted, handed out and taken back by number. Used by the loop
+// thread only. A release of a block that nobody holds is refused and counted: it would give one tenant another's keys.
 #pragma once
 
 #include <cstdint>

@@ -57,9 +57,11 @@ bool comes_before(const std::pair<float, std::int32_t>& a, const std::pair<float
   return a.first != b.first ? a.first > b.first : a.second < b.second;
 }
 
-// Keeps the candidates that top-k, top-p and min-p leave; they carry weights exp((logit - max) / temperature) afterwards.
+// Keeps the candidates that top-k, top-p and min-p leave; they carry weights exp((logit - max) / temperature)
+// afterwards.
 void filter(const SamplingOptions& options, std::vector<std::pair<float, std::int32_t>>& candidates) {
-  const std::size_t keep = options.top_k == 0 ? candidates.size() : std::min<std::size_t>(options.top_k, candidates.size());
+  const std::size_t keep =
+      options.top_k == 0 ? candidates.size() : std::min<std::size_t>(options.top_k, candidates.size());
   const bool needs_order = options.top_k != 0 || options.top_p < 1 || options.min_p > 0;
   if (needs_order) {
     std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(keep), candidates.end(),

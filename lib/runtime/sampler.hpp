@@ -52,12 +52,12 @@ struct SampleScratch {
 
 struct SampleInput {
   std::span<const float> logits;
-  std::span<const std::uint8_t> is_token;       // [vocab], 0 = padding
+  std::span<const std::uint8_t> is_token;  // [vocab], 0 = padding
   const SamplingOptions* options = nullptr;
-  const TokenHistory* history = nullptr;        // needed only with penalties
-  std::span<const std::int32_t> banned;         // never chosen here (end tokens before min_tokens)
+  const TokenHistory* history = nullptr;  // needed only with penalties
+  std::span<const std::int32_t> banned;   // never chosen here (end tokens before min_tokens)
   std::uint32_t choice = 0;
-  std::uint64_t position = 0;                   // of the token to come
+  std::uint64_t position = 0;  // of the token to come
 };
 
 struct Alternatives {

@@ -25,8 +25,8 @@ void Event::clear() {
 bool Sequence::all_choices_finished() const { return num_unfinished() == 0; }
 
 std::uint32_t Sequence::num_unfinished() const {
-  return static_cast<std::uint32_t>(
-      std::count_if(choices.begin(), choices.end(), [](const Choice& choice) { return choice.finish == Finish::none; }));
+  return static_cast<std::uint32_t>(std::count_if(choices.begin(), choices.end(),
+                                                  [](const Choice& choice) { return choice.finish == Finish::none; }));
 }
 
 bool Sequence::queue_is_full() {

@@ -1,6 +1,6 @@
-// One request inside an engine: its prompt, its choices, what a host asked of it meanwhile. The request is set before the
-// engine sees the sequence; everything from `phase` on belongs to the loop thread; the control flags are atomics; the
-// queue of the pull interface has its own lock.
+// One request inside an engine: its prompt, its choices, what a host asked of it meanwhile. The request is set before
+// the engine sees the sequence; everything from `phase` on belongs to the loop thread; the control flags are atomics;
+// the queue of the pull interface has its own lock.
 #pragma once
 
 #include <atomic>

@@ -16,7 +16,8 @@ constexpr std::size_t kMinShare = 16;   // prompt tokens a sequence gets at leas
 
 std::uint64_t monotonic_ns() {
   return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 Event& EventList::add(EventKind kind, const std::shared_ptr<Sequence>& sequence, std::uint32_t choice) {
@@ -116,7 +117,8 @@ void StepRunner::add_prefill_rows(std::span<const std::shared_ptr<Sequence>> run
   const auto is_ready = [&](Sequence& sequence) {
     return sequence.phase == Phase::prefill && !sequence.is_paused.load() && !(has_queues && sequence.queue_is_full());
   };
-  const auto ready = static_cast<std::size_t>(std::count_if(running.begin(), running.end(), [&](const auto& s) { return is_ready(*s); }));
+  const auto ready = static_cast<std::size_t>(
+      std::count_if(running.begin(), running.end(), [&](const auto& s) { return is_ready(*s); }));
   if (ready == 0) {
     return;
   }
@@ -141,8 +143,9 @@ void StepRunner::add_prefill_rows(std::span<const std::shared_ptr<Sequence>> run
 void StepRunner::routed(std::size_t moe_layer, const Routing& routing, std::size_t rows) {
   for (std::size_t row = 0; row < rows; ++row) {
     row_is_bad_[row] |= routing.is_bad[row];
-    std::copy_n(routing.experts.begin() + static_cast<std::ptrdiff_t>(row * experts_per_token_), experts_per_token_,
-                routes_.begin() + static_cast<std::ptrdiff_t>((row * num_moe_layers_ + moe_layer) * experts_per_token_));
+    std::copy_n(
+        routing.experts.begin() + static_cast<std::ptrdiff_t>(row * experts_per_token_), experts_per_token_,
+        routes_.begin() + static_cast<std::ptrdiff_t>((row * num_moe_layers_ + moe_layer) * experts_per_token_));
   }
 }
 
@@ -160,8 +163,8 @@ void StepRunner::account_routes() {
       }
       if (row_is_bad_[row] != 0 && spans_[i_span].sequence->failure.ok()) {
         spans_[i_span].sequence->failure =
-            Status(Code::internal, "router logits of the token at position " + std::to_string(positions_[row]) +
-                                       " are not finite");
+            Status(Code::internal,
+                   "router logits of the token at position " + std::to_string(positions_[row]) + " are not finite");
       }
     }
   }
@@ -189,8 +192,14 @@ void StepRunner::advance_prompts() {
     for (std::size_t i = 0; sequence->request.prompt_logprobs && i < rows.num_rows; ++i) {
       const std::size_t target = rows.first_position + i + 1;
       if (target < prompt_size) {
-        tasks_.push_back({sequence, nullptr, static_cast<std::uint32_t>(rows.first_row + i),
-                          sequence->request.prompt[target], target, 0, true, {}});
+        tasks_.push_back({sequence,
+                          nullptr,
+                          static_cast<std::uint32_t>(rows.first_row + i),
+                          sequence->request.prompt[target],
+                          target,
+                          0,
+                          true,
+                          {}});
       }
     }
     if (sequence->prompt_done == prompt_size) {
@@ -306,13 +315,15 @@ void StepRunner::write_prompt_event(const std::shared_ptr<Sequence>& sequence) {
   Event& event = events_.add(EventKind::prompt_logprobs, sequence, 0);
   event.tokens.assign(sequence->request.prompt.begin() + 1, sequence->request.prompt.end());
   event.logprobs = std::move(sequence->prompt_logprobs);
-  event.num_top = event.tokens.empty() ? 0 : static_cast<std::uint32_t>(sequence->prompt_top_tokens.size() / event.tokens.size());
+  event.num_top =
+      event.tokens.empty() ? 0 : static_cast<std::uint32_t>(sequence->prompt_top_tokens.size() / event.tokens.size());
   event.top_tokens = std::move(sequence->prompt_top_tokens);
   event.top_logprobs = std::move(sequence->prompt_top_logprobs);
 }
 
 std::string StepRunner::new_text(Sequence& sequence, Choice& choice, std::int32_t token) const {
-  const bool is_end = std::find(sequence.end_tokens.begin(), sequence.end_tokens.end(), token) != sequence.end_tokens.end();
+  const bool is_end =
+      std::find(sequence.end_tokens.begin(), sequence.end_tokens.end(), token) != sequence.end_tokens.end();
   if (is_end) {
     choice.finish = Finish::stop;
   }
@@ -349,8 +360,10 @@ void StepRunner::write_token(Task& task) {
   if (sequence.request.logprobs != 0) {
     event.logprobs.push_back(task.logprob);
     event.num_top = task.alternatives.count;
-    event.top_tokens.assign(task.alternatives.tokens.begin(), task.alternatives.tokens.begin() + task.alternatives.count);
-    event.top_logprobs.assign(task.alternatives.logprobs.begin(), task.alternatives.logprobs.begin() + task.alternatives.count);
+    event.top_tokens.assign(task.alternatives.tokens.begin(),
+                            task.alternatives.tokens.begin() + task.alternatives.count);
+    event.top_logprobs.assign(task.alternatives.logprobs.begin(),
+                              task.alternatives.logprobs.begin() + task.alternatives.count);
   }
   if (choice.finish != Finish::none) {
     end_choice(task.sequence, choice, choice.finish, event);

@@ -1,5 +1,5 @@
-// The list of model families. A family maps config keys and tensor names onto ModelSpec; adding one is its own file and a
-// line in registry.cpp. Pure functions.
+// The list of model families. A family maps config keys and tensor names onto ModelSpec; adding one is its own file and
+// a line in registry.cpp. Pure functions.
 #pragma once
 
 #include <span>

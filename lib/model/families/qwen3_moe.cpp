@@ -1,5 +1,5 @@
-// Qwen3-MoE (Qwen3 technical report, 2025): per-head q/k norm, softmax over all experts, then the best k. Defaults as in
-// the official Qwen3MoeConfig, which does not renormalise unless the file says so.
+// Qwen3-MoE (Qwen3 technical report, 2025): per-head q/k norm, softmax over all experts, then the best k. Defaults as
+// in the official Qwen3MoeConfig, which does not renormalise unless the file says so.
 #include <algorithm>
 
 #include "model/families/family.hpp"

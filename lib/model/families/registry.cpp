@@ -62,8 +62,9 @@ Result<ModelSpec> read_spec(Config& config) {
   spec.family = model_type;
   spec.architecture = first_architecture(config);
   if (!spec.architecture.empty() && spec.architecture != (*family)->architecture) {
-    return Status(Code::unsupported, "config.json: architectures: \"" + spec.architecture + "\" contradicts model_type \"" +
-                                         model_type + "\", expected \"" + std::string((*family)->architecture) + "\"");
+    return Status(Code::unsupported, "config.json: architectures: \"" + spec.architecture +
+                                         "\" contradicts model_type \"" + model_type + "\", expected \"" +
+                                         std::string((*family)->architecture) + "\"");
   }
   (*family)->read(config, spec);
   check_router(config, spec);
