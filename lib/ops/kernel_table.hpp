@@ -1,8 +1,9 @@
-// Which kernel runs which tensor class on which level of the machine. A table in the source, filled from measurements
-// (see the .cpp), never from a timing at start-up and never depending on the number of rows.
+// Which kernel runs which tensor class on which level of the machine: a table in the source, filled from recorded
+// measurements (see the .cpp), never from a timing at start-up and never depending on the number of rows. Pure.
 #pragma once
 
-#include <string>
+#include <cstddef>
+#include <cstdint>
 
 #include "base/cpu_features.hpp"
 
@@ -10,7 +11,8 @@ namespace moe::ops {
 
 enum class MatmulKernel : std::uint8_t { own, onednn };
 
-// What the table says for float32 weights on this level, before anything is tried on this machine.
-MatmulKernel table_f32(base::IsaLevel level);
+// Kernel for a float32 weight with num_out outputs. A oneDNN entry still falls back to the own kernel, per weight,
+// where oneDNN is not there or offers an implementation that is not row-stable.
+MatmulKernel table_f32(base::IsaLevel level, std::size_t num_out);
 
 }  // namespace moe::ops

@@ -33,8 +33,10 @@ class PackedMatrix {
 // Packs a row-major float32 [num_out, num_in]. The kernel comes from the table in ops/kernel_table.hpp.
 Result<std::unique_ptr<const PackedMatrix>> pack_f32(const float* weight, std::size_t num_out, std::size_t num_in);
 
-// Name of the kernel that pack_f32 would choose here ("onednn brg:avx512_core f32", "own avx2 f32"), for facts and
-// build_id.
-std::string matmul_kernel_name();
+// Names of the kernels that pack_f32 chooses here ("onednn 2.6.3 brg:avx512_core f32, narrow weights own avx512 f32",
+// "own avx2 f32"), for facts and build_id. The same through the life of the process.
+const std::string& matmul_kernel_name();
+// oneDNN primitives alive now: at most 16 a distinct [tile, num_in], however many row counts were run.
+std::size_t matmul_primitives();
 
 }  // namespace moe::ops
