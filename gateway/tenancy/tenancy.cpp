@@ -324,7 +324,10 @@ moe::Result<Value> SqlDirectory::create_key(const Value& body, std::string_view 
   });
   if (!status.ok()) return status;
   const auto current = snapshot();
-  return key_json(current->keys.find(row.key_id)->second).set("secret", Value::string(credential.text(kTenantPrefix)));
+  const std::string secret = credential.text(kTenantPrefix);
+  return key_json(current->keys.find(row.key_id)->second)
+      .set("key", Value::string(secret))
+      .set("secret", Value::string(secret));
 }
 
 moe::Result<Value> SqlDirectory::revoke_key(std::string_view key_id, std::string_view actor) {
@@ -434,7 +437,8 @@ moe::Result<Value> SqlDirectory::create_admin(const Value& body, std::string_vie
     insert(pen, tables.admins.emplace_back(row));
   });
   if (!status.ok()) return status;
-  return admin_json(row).set("secret", Value::string(credential.text(kAdminPrefix)));
+  const std::string secret = credential.text(kAdminPrefix);
+  return admin_json(row).set("key", Value::string(secret)).set("secret", Value::string(secret));
 }
 
 moe::Result<Value> SqlDirectory::revoke_admin(std::string_view admin_id, std::string_view actor) {

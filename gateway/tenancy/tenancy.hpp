@@ -55,7 +55,7 @@ class Directory {
   virtual moe::Result<moe::json::Value> create_project(const moe::json::Value& body,
                                                        std::string_view actor = "cli") = 0;
   // {"org","project","name","models":[..]?,"expires_at"?,"requests_per_minute"?,"concurrent_requests"?,"create":bool?}
-  // -> the key object with "secret" ("mgk_<id>_<secret>"), shown this once. expires_at: UTC seconds.
+  // -> the key object with "key" = "secret" ("mgk_<id>_<secret>"), shown this once. expires_at: UTC seconds.
   virtual moe::Result<moe::json::Value> create_key(const moe::json::Value& body, std::string_view actor = "cli") = 0;
   virtual moe::Result<moe::json::Value> revoke_key(std::string_view key_id, std::string_view actor = "cli") = 0;
   // kind: org, project, key; id: "acme", "acme/web", the key's id. {"requests_per_minute"?, "concurrent_requests"?}, 0
