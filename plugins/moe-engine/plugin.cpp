@@ -1,7 +1,8 @@
-// The moe-engine plugin: serves models through libmoe.
+// The moe-engine plugin: serves models through libmoe, and brings the commands about model files.
 #include <string_view>
 
 #include "backend.hpp"
+#include "tools.hpp"
 
 namespace {
 
@@ -9,6 +10,7 @@ namespace plugins = moegate::plugins;
 
 const void* get_extension(const char* id) {
   if (std::string_view(id) == MOE_PLUGIN_BACKEND_1) return &plugins::backend_table();
+  if (std::string_view(id) == MOE_PLUGIN_TOOLS_1) return &plugins::tools_table();
   return nullptr;
 }
 
