@@ -50,6 +50,7 @@ cmd:clang++ clang
 cmd:clang-format clang-format
 cmd:clang-tidy clang-tidy
 clang-runtime libclang-rt-dev
+libomp-dev
 '
 case $level in
   run) needs=$needs_run free_gib=2 ;;
