@@ -36,7 +36,7 @@ void weigh(const RouterSpec& spec, const float* scores, const std::int32_t* expe
     weights[i] = scores[experts[i]];
     sum += weights[i];
   }
-  // All scores may be 0 (sigmoid of very negative logits): they stay 0 rather than become NaN.
+  // A bias can choose experts whose scores are all 0: they stay 0 rather than become NaN.
   const float divisor = spec.renorm == Renorm::sum && sum > 0 ? sum : 1.0F;
   for (std::size_t i = 0; i < k; ++i) {
     weights[i] = weights[i] / divisor * spec.routed_scale;
