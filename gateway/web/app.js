@@ -169,7 +169,8 @@ function showFacts(model) {
     const value = lookUp(facts, path);
     if (value === undefined || value === null || value === "") return [];
     const pair = element("div");
-    pair.append(element("dt", "", label), element("dd", "", print(value)));
+    const text = print(value);
+    pair.append(element("dt", "", label), element("dd", text.length > 14 ? "long" : "", text));
     return [pair];
   }));
 }
@@ -332,9 +333,11 @@ function showLayers(load, layers) {
 function showReadout(rows, layers) {
   const at = state.cursor;
   if (!at || !rows[at.layer] || at.expert >= rows[at.layer].length) {
-    $("readout").textContent = " ";
+    $("readout").textContent = "Point at a cell, or focus the map and use the arrow keys.";
+    $("readout").classList.add("muted");
     return;
   }
+  $("readout").classList.remove("muted");
   const count = rows[at.layer][at.expert], layer = layers[at.layer];
   const share = layer.total ? `, ${((100 * count) / layer.total).toFixed(1)}% of the layer, ${(count / layer.mean).toFixed(2)}× an even share` : "";
   $("readout").textContent = `Layer ${at.layer}, expert ${at.expert}: ${whole(count)} assignments${share}`;
