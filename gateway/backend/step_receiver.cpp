@@ -278,6 +278,7 @@ void StepReceiver::observe_end(const Running& running, const ledger::Counts& cou
   const auto& admission = *running.admission;
   const auto& model = running.model;
   const auto outcome = ledger::outcome_name(admission.outcome());
+  ++ended_.at(static_cast<std::size_t>(admission.outcome()));
   const std::string_view mode = running.is_stream ? "stream" : "oneshot";
   const double duration = static_cast<double>(admission.duration_us()) * 1e-6;
   const double ttft = static_cast<double>(admission.ttft_us()) * 1e-6;
@@ -301,6 +302,12 @@ void StepReceiver::observe_end(const Running& running, const ledger::Counts& cou
 std::size_t StepReceiver::active() const {
   const std::lock_guard lock(mutex_);
   return targets_.size();
+}
+
+std::array<std::uint64_t, 8> StepReceiver::ended() const {
+  std::array<std::uint64_t, 8> counts{};
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = ended_[i];
+  return counts;
 }
 
 std::vector<std::shared_ptr<Running>> StepReceiver::all() const {

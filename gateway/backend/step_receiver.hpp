@@ -35,6 +35,8 @@ class StepReceiver {
   // [ledger] Room again: a HOLD that is on its way becomes CONTINUE. True if one was given.
   bool end_hold();
   std::size_t active() const;
+  // Ended requests by ledger::Outcome, since start.
+  std::array<std::uint64_t, 8> ended() const;
   // Wishes of all active requests, for drain.
   std::vector<std::shared_ptr<Running>> all() const;
   std::shared_ptr<Running> find(std::string_view request_id) const;
@@ -65,6 +67,7 @@ class StepReceiver {
   std::unordered_map<std::uint64_t, Target> targets_;
   std::atomic<std::uint64_t> room_epoch_{0};
   std::atomic<bool> is_held_{false};
+  std::array<std::atomic<std::uint64_t>, 8> ended_{};
 };
 
 }  // namespace moegate::backend

@@ -137,7 +137,7 @@ Metrics::Metrics(const MetricsOptions& o)
                             "Records minus engine, of ended requests; 0 is the invariant when idle.",
                             {{"check", {"prompt", "generation"}}})),
       ledger_tokens(counter(registry, "moegate_ledger_tokens_total", "Tokens of all durable records, over restarts.",
-                            {{"tier", {"input", "cache_read", "cache_write", "output", "reasoning"}}})),
+                            {{"model", {}}, {"tier", {"input", "cache_read", "cache_write", "output", "reasoning"}}})),
       ledger_state(gauge(registry, "moegate_ledger_state", "1 for the state the ledger is in.",
                          {{"state", {"serving", "disk_full", "failed"}}})),
       engine_running(gauge(registry, "moegate_engine_requests_running", "Sequences in the batch.", {model(o)})),

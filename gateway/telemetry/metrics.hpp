@@ -59,7 +59,7 @@ class Metrics {
   Counter<0> meter_recovered;
   Counter<1> meter_unrecorded;  // reason; must stay 0
   Gauge<1> reconcile_delta;     // check
-  Counter<1> ledger_tokens;     // tier
+  Counter<2> ledger_tokens;     // model, tier
   Gauge<1> ledger_state;        // state
 
   // Engine
