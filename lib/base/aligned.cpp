@@ -84,17 +84,21 @@ Result<AlignedMemory> AlignedMemory::allocate(std::size_t bytes) {
     std::memset(memory.data_, 0, bytes);
     return memory;
   }
-  memory.mapped_bytes_ = round_up(bytes, kHugePage);
-  memory.data_ = map_anonymous(memory.mapped_bytes_, MAP_HUGETLB | (21 << MAP_HUGE_SHIFT));
-  if (memory.data_ != nullptr) {
-    memory.pages_ = PageKind::explicit_huge;
-    return memory;
+  const std::size_t mapped_bytes = round_up(bytes, kHugePage);
+  memory.data_ = map_anonymous(mapped_bytes, MAP_HUGETLB | (21 << MAP_HUGE_SHIFT));
+  memory.pages_ = PageKind::explicit_huge;
+  if (memory.data_ == nullptr) {
+    memory.data_ = map_on_huge_boundary(mapped_bytes);
+    memory.pages_ = PageKind::plain;
   }
-  memory.data_ = map_on_huge_boundary(memory.mapped_bytes_);
   if (memory.data_ == nullptr) {
     return no_memory(bytes);
   }
-  if (madvise(memory.data_, memory.mapped_bytes_, MADV_HUGEPAGE) == 0) {
+  memory.mapped_bytes_ = mapped_bytes;  // from here on the destructor unmaps
+  if (memory.pages_ == PageKind::explicit_huge) {
+    return memory;
+  }
+  if (madvise(memory.data_, mapped_bytes, MADV_HUGEPAGE) == 0) {
     memory.pages_ = PageKind::transparent_huge;
   } else {
     say_plain_once(bytes);

@@ -63,4 +63,16 @@ class WorkerPool {
   std::unique_ptr<Impl> impl_;
 };
 
+// Holds a member's turn for a scope, also when an exception leaves it.
+class Turn {
+ public:
+  explicit Turn(WorkerPool::Member& member) : member_(member) { member_.acquire(); }
+  ~Turn() { member_.release(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  WorkerPool::Member& member_;
+};
+
 }  // namespace moe::base
