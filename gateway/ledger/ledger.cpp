@@ -1,6 +1,9 @@
 #include "ledger/ledger.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -9,7 +12,7 @@
 #include <thread>
 
 #include "core/digest.hpp"
-#include "ledger/audit.hpp"
+#include "ledger/files.hpp"
 #include "ledger/integrity.hpp"
 #include "ledger/readers.hpp"
 #include "ledger/startup.hpp"
@@ -119,6 +122,9 @@ moe::Status SqliteLedger::start() {
   if (options_.mac_key.size() != 32) return {moe::Code::internal, "ledger: the mac key must have 32 bytes"};
   const std::filesystem::path file = options_.dir / "ledger.db";
   const bool is_new = !std::filesystem::exists(file);
+  // SQLite gives its log and index the mode of the database.
+  const File made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!made.is_open()) return system_error(file, errno);
   auto heads = Heads::open(options_.dir / "heads", options_.mac_key);
   if (!heads) return heads.status();
   heads_ = std::move(*heads);
@@ -138,7 +144,6 @@ moe::Status SqliteLedger::start() {
     publish_totals();
     stats_.model_totals_at_start = stats_.model_totals;
     if (auto status = sign_head(); !status.ok()) return status;
-    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     sqlite3_wal_hook(
         db_.get(),
         [](void* self, sqlite3*, const char*, int frames) {
