@@ -30,6 +30,7 @@ std::int32_t show_progress(void* user, std::uint64_t done, std::uint64_t total) 
   auto& bar = *static_cast<Bar*>(user);
   constexpr int kWidth = 30;
   const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
+  if (percent < bar.shown + 2 && percent != 100) return 0;  // a line a step where the output is no terminal
   if (percent == bar.shown) return 0;
   bar.shown = percent;
   const auto filled = static_cast<std::size_t>(percent * kWidth / 100);

@@ -28,18 +28,30 @@ void row(std::string& out, const std::string& name, const std::string& text) {
   out += "  " + name + std::string(name.size() < kNameWidth ? kNameWidth - name.size() : 1, ' ') + text + "\n";
 }
 
-// An option with its source as one line; other objects one line a member, indented by their dotted name.
+std::string joined(const Value& list) {
+  std::string text;
+  for (const Value& item : list.items()) text += (text.empty() ? "" : ", ") + scalar(item);
+  return text;
+}
+
+// An end token as one line: id, text and the files that name it.
+std::string token_line(const Value& token) {
+  const Value* text = token.find("text");
+  const Value* sources = token.find("sources");
+  return scalar(*token.find("id")) + (text == nullptr ? "" : "  " + scalar(*text)) +
+         (sources == nullptr ? "" : "  (" + joined(*sources) + ")");
+}
+
+// An option with its source as one line; other objects one line a member, with its dotted name.
 void rows(std::string& out, const std::string& name, const Value& value) {
   const Value* source = value.find("source");
   const Value* inner = value.find("value");
   if (source != nullptr && inner != nullptr) return row(out, name, scalar(*inner) + "  (" + scalar(*source) + ")");
-  if (value.is_object() && name != "end_tokens") {
-    for (const auto& [key, member] : value.members()) rows(out, name.empty() ? key : name + "." + key, member);
-    return;
-  }
+  for (const auto& [key, member] : value.members()) rows(out, name.empty() ? key : name + "." + key, member);
+  if (value.is_object()) return;
   if (!value.is_array()) return row(out, name, scalar(value));
   if (value.items().empty()) return row(out, name, "none");
-  for (const Value& item : value.items()) row(out, name, scalar(item));
+  for (const Value& item : value.items()) row(out, name, item.find("id") != nullptr ? token_line(item) : scalar(item));
 }
 
 }  // namespace
@@ -58,10 +70,10 @@ std::int32_t run_facts(const Arguments& arguments, const Terminal& terminal) {
   if (!facts.ok()) return terminal.fail(facts.status());
   std::string out = arguments.positional[0] + "\n";
   for (const auto& [name, value] : facts->members()) {
-    if (!value.is_object()) {
-      rows(out, name, value);
-      continue;
-    }
+    if (!value.is_object()) rows(out, name, value);
+  }
+  for (const auto& [name, value] : facts->members()) {
+    if (!value.is_object() || value.members().empty()) continue;
     out += "\n" + name + "\n";
     rows(out, "", value);
   }
