@@ -36,13 +36,22 @@ IoRuntime::IoRuntime(unsigned threads, std::function<void(std::string_view)> on_
 
 IoRuntime::~IoRuntime() { stop(); }
 
-void IoRuntime::post(std::function<void()> work) { asio::post(*impl_->context, std::move(work)); }
+void IoRuntime::post(std::function<void()> work) {
+  asio::post(*impl_->context, [impl = impl_.get(), work = std::move(work)] {
+    if (!impl->is_stopped) work();
+  });
+}
 
 void IoRuntime::stop() {
+  impl_->is_stopped = true;
   impl_->work.reset();
   impl_->context->stop();
   for (std::thread& thread : impl_->threads) {
     if (thread.joinable()) thread.join();
+  }
+  // Completions of closed connections are still queued; they hold the connections, and these the context.
+  impl_->context->restart();
+  while (impl_->context->poll() > 0) {
   }
 }
 

@@ -21,6 +21,7 @@ struct IoRuntime::Impl {
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work;
   std::vector<std::thread> threads;
   std::function<void(std::string_view)> on_error;
+  std::atomic<bool> is_stopped = false;
 
   void run();
 };
