@@ -56,6 +56,8 @@ class Tokenizer {
 // Loads <folder>/tokenizer.json (byte-level BPE with Split or ByteLevel pre-tokenisers; NFC).
 // Errors: NOT_FOUND, INVALID_ARGUMENT / UNSUPPORTED with file and key.
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& folder);
+// The same from the texts of the two files; `config` may be empty.
+Result<std::shared_ptr<const Tokenizer>> parse_tokenizer(std::string_view file, std::string_view config);
 
 // Streaming decode of one choice: gives each token's text as soon as no code point is cut; never emits half a code
 // point.

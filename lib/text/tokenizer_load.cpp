@@ -388,19 +388,26 @@ class Loader {
 
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& folder) {
-  auto file = read_json_file(folder / "tokenizer.json", kMaxFile);
-  if (!file.ok()) return file.status();
-  json::Value config = json::Value::object();
-  auto read = read_json_file(folder / "tokenizer_config.json", kMaxFile);
-  if (read.ok()) {
-    config = std::move(*read);
-  } else if (read.status().code() != Code::not_found) {
-    return read.status();
+Result<std::shared_ptr<const Tokenizer>> parse_tokenizer(std::string_view file, std::string_view config) {
+  auto parsed = parse_json_file(file, "tokenizer.json", kMaxFile);
+  if (!parsed.ok()) return parsed.status();
+  json::Value settings = json::Value::object();
+  if (!config.empty()) {
+    auto read = parse_json_file(config, "tokenizer_config.json", kMaxFile);
+    if (!read.ok()) return read.status();
+    settings = std::move(*read);
   }
-  auto model = Loader(*file, config).load();
+  auto model = Loader(*parsed, settings).load();
   if (!model.ok()) return model.status().with_context("tokenizer.json");
   return make_bpe_tokenizer(std::move(*model));
+}
+
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& folder) {
+  auto file = read_text_file(folder / "tokenizer.json", kMaxFile);
+  if (!file.ok()) return file.status();
+  auto config = read_text_file(folder / "tokenizer_config.json", kMaxFile);
+  if (!config.ok() && config.status().code() != Code::not_found) return config.status();
+  return parse_tokenizer(*file, config.ok() ? *config : std::string());
 }
 
 }  // namespace moe::text

@@ -22,15 +22,19 @@ Result<std::string> read_text_file(const std::filesystem::path& path, std::size_
   return text;
 }
 
+Result<json::Value> parse_json_file(std::string_view text, const std::string& name, std::size_t max_bytes) {
+  json::Limits limits;
+  limits.max_bytes = max_bytes;
+  auto value = json::parse(text, limits);
+  if (!value.ok()) return value.status().with_context(name);
+  if (!value->is_object()) return invalid(name + ": must hold an object");
+  return value;
+}
+
 Result<json::Value> read_json_file(const std::filesystem::path& path, std::size_t max_bytes) {
   auto text = read_text_file(path, max_bytes);
   if (!text.ok()) return text.status();
-  json::Limits limits;
-  limits.max_bytes = max_bytes;
-  auto value = json::parse(*text, limits);
-  if (!value.ok()) return value.status().with_context(path.filename().string());
-  if (!value->is_object()) return invalid(path.filename().string() + ": must hold an object");
-  return value;
+  return parse_json_file(*text, path.filename().string(), max_bytes);
 }
 
 std::string token_spelling(const json::Value* value) {
