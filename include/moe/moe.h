@@ -212,7 +212,7 @@ typedef struct moe_step {
 } moe_step;
 
 #define MOE_STEP_CONTINUE 0
-#define MOE_STEP_HOLD 1 /* no step begins until moe_engine_release(); cancels are still taken */
+#define MOE_STEP_HOLD 1 /* no step begins until moe_engine_release(); cancels are taken, their FINAL events come */
 
 /* Called once a step on the engine's own thread. Must not block; may call only moe_sequence_cancel/pause/resume and
  * moe_engine_release. */

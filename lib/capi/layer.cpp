@@ -93,10 +93,11 @@ Status forward_rows(moe_layer& layer, const float* x, std::uint64_t first, std::
                     std::int32_t* experts, float* routing_weights) {
   const std::size_t hidden = layer.weights.hidden_size;
   const std::size_t k = layer.weights.spec.experts_per_token;
-  layer.member->acquire();
-  run_moe_block(layer.member->pool(), layer.weights, x + first * hidden, rows, y + first * hidden, layer.routing,
-                layer.scratch);
-  layer.member->release();
+  {
+    const base::Turn turn(*layer.member);
+    run_moe_block(layer.member->pool(), layer.weights, x + first * hidden, rows, y + first * hidden, layer.routing,
+                  layer.scratch);
+  }
   for (std::uint64_t row = 0; row < rows; ++row) {
     if (layer.routing.is_bad[row] != 0) {
       return invalid("x: router logits of row " + std::to_string(first + row) + " are not finite");

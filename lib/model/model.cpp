@@ -24,18 +24,6 @@ Result<json::Value> read_config(const std::filesystem::path& folder, const std::
                                                 : Result<json::Value>(value.status().with_context(file));
 }
 
-// Holds the pool's turn, also when memory runs out under way.
-class Turn {
- public:
-  explicit Turn(base::WorkerPool::Member& member) : member_(member) { member_.acquire(); }
-  ~Turn() { member_.release(); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  base::WorkerPool::Member& member_;
-};
-
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Model::load(const std::filesystem::path& folder, const LoadOptions& options) {
@@ -69,7 +57,7 @@ Result<std::shared_ptr<const Model>> Model::load(const std::filesystem::path& fo
   TensorUse use;
   auto weights = [&] {
     base::WorkerPool::Member member(pool, 1);
-    const Turn turn(member);
+    const base::Turn turn(member);
     return load_weights(model->spec_, *checkpoint, *pool, options.pack, options.progress, use);
   }();
   if (!weights.ok()) {

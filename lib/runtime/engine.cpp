@@ -401,8 +401,8 @@ void Engine::admit() {
 bool Engine::try_step() {
   const std::uint64_t begin = monotonic_ns();
   bool has_worked = false;
-  member_->acquire();
   try {
+    const base::Turn turn(*member_);
     has_worked = runner_.run(*options_.pool, running_, options_.prefill_chunk, !has_sink());
   } catch (const std::exception& error) {
     // Only memory can run out here. Which rows were done is unknown, so every running sequence fails.
@@ -412,7 +412,6 @@ bool Engine::try_step() {
     }
     has_worked = true;
   }
-  member_->release();
   if (has_worked) {
     totals_.steps += 1;
     totals_.last_step_ns = monotonic_ns() - begin;

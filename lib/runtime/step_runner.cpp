@@ -389,6 +389,9 @@ void StepRunner::release(Choice& choice) {
     if (Status status = kv_.release(block); !status.ok()) {
       base::log(base::LogLevel::error, status.message());
     }
+#ifdef MOE_TEST_SECOND_RELEASE  // the fault that planted_second_release must notice
+    (void)kv_.release(block);
+#endif
   }
   choice.blocks.clear();
   choice.block_data.clear();
