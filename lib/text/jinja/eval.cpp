@@ -162,6 +162,7 @@ Value Interpreter::eval_dict(const Expr& expr) {
   for (std::size_t i = 0; i + 1 < expr.items.size(); i += 2) {
     Value key = eval(*expr.items[i]);
     if (key.is(Kind::list) || key.is_dict()) type_error("unhashable type: '" + key.type_name() + "'");
+    charge(1 + dict.items.size() / 8);
     dict.set(std::move(key), eval(*expr.items[i + 1]));
   }
   return Value::dict(std::move(dict));
@@ -218,7 +219,10 @@ bool Interpreter::contains(const Value& container, const Value& value) {
     charge(1 + container.str().size() / 64);
     return container.text().find(value.text()) != std::string::npos;
   }
-  if (container.is_dict()) return container.as_dict().find(value) != nullptr;
+  if (container.is_dict()) {
+    charge(1 + container.as_dict().items.size() / 8);
+    return container.as_dict().find(value) != nullptr;
+  }
   if (container.is(Kind::range) && value.is_int()) {
     const Range& range = container.as_range();
     const std::int64_t at = value.as_int();
@@ -298,6 +302,7 @@ Value Interpreter::attribute(const Value& object, const std::string& name) {
   const Method method = object.is_string() ? find_text_method(name) : find_data_method(object.kind(), name);
   if (method != nullptr) return Value::object(std::make_shared<BoundMethod>(object, method, name));
   if (object.is_dict()) {
+    charge(1 + object.as_dict().items.size() / 8);
     if (const Value* found = object.as_dict().find(Value::string(name))) return *found;
   }
   return Value::undefined(type_words(object) + " has no attribute '" + name + "'");
@@ -305,7 +310,7 @@ Value Interpreter::attribute(const Value& object, const std::string& name) {
 
 Value Interpreter::item(const Value& object, const Value& key) {
   if (object.is_undefined()) fail("UndefinedError", object.why());
-  charge(1);
+  charge(1 + (object.is_dict() ? object.as_dict().items.size() / 8 : 0));
   if (object.is_dict()) {
     if (const Value* found = object.as_dict().find(key)) return *found;
   }

@@ -58,7 +58,15 @@ Dict initial(Interpreter& interpreter, const Args& args) {
   Dict out;
   for (const Value& value : args.positional) {
     if (value.is_dict()) {
-      for (const auto& [key, member] : value.as_dict().items) out.set(key, member);
+      if (out.items.empty()) {
+        out.items = value.as_dict().items;
+        interpreter.charge(out.items.size());
+        continue;
+      }
+      for (const auto& [key, member] : value.as_dict().items) {
+        interpreter.charge(1 + out.items.size());
+        out.set(key, member);
+      }
       continue;
     }
     for (const Value& pair : interpreter.iterate(value)) {
@@ -66,6 +74,7 @@ Dict initial(Interpreter& interpreter, const Args& args) {
       if (parts.size() != 2)
         fail("ValueError",
              "dictionary update sequence element has length " + std::to_string(parts.size()) + "; 2 is required");
+      interpreter.charge(1 + out.items.size());
       out.set(parts[0], parts[1]);
     }
   }

@@ -315,7 +315,7 @@ Value copy(Interpreter&, const Value& self, const Args&) { return self; }
 Value dict_get(Interpreter& interpreter, const Value& self, const Args& args) {
   const Value* key = args.get(0, "key");
   if (key == nullptr) type_error("get expected at least 1 argument, got 0");
-  interpreter.charge(1);
+  interpreter.charge(1 + self.as_dict().items.size() / 8);
   if (const Value* found = self.as_dict().find(*key)) return *found;
   const Value* standard = args.get(1, "default");
   return standard != nullptr ? *standard : Value::none();

@@ -7,17 +7,40 @@
 namespace moe::text::jinja {
 namespace {
 
-// Nesting of lists and dicts; printing and comparing them recurses.
+// Of lists and dicts; printing and comparing them recurses.
 constexpr int kMaxDepth = 100;
+constexpr std::size_t kMaxWeight = std::size_t{64} << 20;
+constexpr std::size_t kMaxCompared = 4096;  // members of dicts whose keys stand in different order
 
-int depth_of(const Value& value) {
-  if (value.is_sequence()) return value.sequence().depth;
-  return value.is_dict() ? value.as_dict().depth : 0;
+void add(Extent& extent, const Value& value) {
+  const Extent* inner = value.is_sequence() ? &value.sequence().extent
+                        : value.is_dict()   ? &value.as_dict().extent
+                                            : nullptr;
+  extent.depth = std::max(extent.depth, inner != nullptr ? inner->depth : 0);
+  extent.weight += 2 + (inner != nullptr ? inner->weight : value.is_string() ? value.str().size() : 0);
+  if (extent.weight > kMaxWeight) limit_error("value is too large");
 }
 
-int deeper(int deepest) {
-  if (deepest >= kMaxDepth) limit_error("values nest deeper than 100");
-  return deepest + 1;
+void close(Extent& extent) {
+  if (++extent.depth > kMaxDepth) limit_error("values nest deeper than 100");
+}
+
+bool same_order(const Dict& a, const Dict& b) {
+  return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(),
+                    [](const auto& x, const auto& y) { return equal(x.first, y.first); });
+}
+
+bool equal_dicts(const Dict& a, const Dict& b) {
+  if (a.items.size() != b.items.size()) return false;
+  if (same_order(a, b)) {
+    return std::equal(a.items.begin(), a.items.end(), b.items.begin(),
+                      [](const auto& x, const auto& y) { return equal(x.second, y.second); });
+  }
+  if (a.items.size() > kMaxCompared) limit_error("dicts are too large to compare");
+  return std::all_of(a.items.begin(), a.items.end(), [&](const auto& item) {
+    const Value* other = b.find(item.first);
+    return other != nullptr && equal(item.second, *other);
+  });
 }
 
 }  // namespace
@@ -114,9 +137,8 @@ Value Value::string(Str text) {
 
 Value Value::list(std::vector<Value> items, std::string_view view) {
   auto sequence = std::make_shared<Sequence>();
-  int deepest = 0;
-  for (const Value& item : items) deepest = std::max(deepest, depth_of(item));
-  sequence->depth = deeper(deepest);
+  for (const Value& item : items) add(sequence->extent, item);
+  close(sequence->extent);
   sequence->items = std::move(items);
   sequence->view = view;
   Value value;
@@ -132,9 +154,12 @@ Value Value::tuple(std::vector<Value> items) {
 }
 
 Value Value::dict(Dict dict) {
-  int deepest = 0;
-  for (const auto& [key, item] : dict.items) deepest = std::max({deepest, depth_of(key), depth_of(item)});
-  dict.depth = deeper(deepest);
+  dict.extent = {};
+  for (const auto& [key, item] : dict.items) {
+    add(dict.extent, key);
+    add(dict.extent, item);
+  }
+  close(dict.extent);
   Value value;
   value.kind_ = Kind::dict;
   value.data_ = std::make_shared<const Dict>(std::move(dict));
@@ -274,13 +299,8 @@ bool equal(const Value& a, const Value& b) {
     case Kind::list:
     case Kind::tuple:
       return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(), equal);
-    case Kind::dict: {
-      if (a.as_dict().items.size() != b.as_dict().items.size()) return false;
-      return std::all_of(a.as_dict().items.begin(), a.as_dict().items.end(), [&](const auto& item) {
-        const Value* other = b.as_dict().find(item.first);
-        return other != nullptr && equal(item.second, *other);
-      });
-    }
+    case Kind::dict:
+      return equal_dicts(a.as_dict(), b.as_dict());
     case Kind::range:
       return a.as_range().start == b.as_range().start && a.as_range().size() == b.as_range().size() &&
              a.as_range().step == b.as_range().step;

@@ -25,16 +25,22 @@ struct Error {
   int line = 0;
 };
 
+// How deep a value nests and about how long it prints. Shared parts count each time: both bound what recursion costs.
+struct Extent {
+  int depth = 0;
+  std::size_t weight = 0;
+};
+
 // A list, a tuple, or something that iterates like one but prints by another name.
 struct Sequence {
   std::vector<Value> items;
   std::string_view view;  // "dict_keys", "generator" and the like; empty for a plain list or tuple
-  int depth = 0;
+  Extent extent;
 };
 
 struct Dict {
   std::vector<std::pair<Value, Value>> items;
-  int depth = 0;
+  Extent extent;
   const Value* find(const Value& key) const;
   void set(Value key, Value value);  // keeps the place of a key that is there
 };

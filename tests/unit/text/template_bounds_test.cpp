@@ -109,6 +109,9 @@ TEST(TemplateBounds, f5_endless_work_ends_with_a_bound) {
         "{% for i in range(9999) %}{{ 'x' * 1000 }}{% endfor %}",
         "{% for i in range(9999) %}{% set a = ('x' * 60000) | upper %}{% endfor %}",
         "{{ (['x' * 60000] * 1000) | string }}",
+        "{{ (['x' * 60000] * 1000000) | tojson }}",
+        "{% set ns = namespace(l=[1]) %}{% for i in range(90) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l == "
+        "ns.l }}",
         "{{ (['x' * 60000] * 1000) | join }}",
     };
     for (const char* source : sources) {
