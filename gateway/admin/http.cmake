@@ -2,5 +2,5 @@
 # services (included by gateway/cli).
 add_library(room_admin_http STATIC ${CMAKE_CURRENT_LIST_DIR}/http_api.cpp ${CMAKE_CURRENT_LIST_DIR}/http_guard.cpp
                                    ${CMAKE_CURRENT_LIST_DIR}/http_moe.cpp ${CMAKE_CURRENT_LIST_DIR}/http_overview.cpp)
-target_link_libraries(room_admin_http PUBLIC room_admin room_api room_backend room_middleware PRIVATE moe_flags)
+target_link_libraries(room_admin_http PUBLIC room_admin room_api room_backend room_middleware room_web PRIVATE moe_flags)
 target_compile_definitions(room_admin_http PRIVATE MOEGATE_VERSION="${PROJECT_VERSION}")

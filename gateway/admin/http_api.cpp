@@ -6,6 +6,7 @@
 #include "core/json.hpp"
 #include "http/error_map.hpp"
 #include "http/path.hpp"
+#include "web/page.hpp"
 
 namespace moegate::admin {
 namespace {
@@ -15,6 +16,17 @@ using moe::json::Value;
 
 constexpr std::size_t kMaxWaiting = 64;
 const auto kStarted = std::chrono::steady_clock::now();
+
+// No data is in these files, so no session is needed for them.
+void page(middleware::ObservedExchange& exchange) {
+  const auto asset = web::find_asset(exchange.request().path);
+  http::Response response;
+  response.content_type = asset->content_type;
+  response.body = asset->body;
+  for (const auto& [name, value] : web::page_headers())
+    response.headers.push_back({std::string(name), std::string(value)});
+  exchange.respond(std::move(response));
+}
 
 http::Response json_response(const Value& value, int status = 200) {
   http::Response response;
@@ -129,6 +141,9 @@ void HttpApi::add_routes(http::Router& router) {
   };
   api::add_health_routes(router, *options_.services);
   add("GET", "/metrics", "metrics", "metrics", [this](const api::Shared& e, const http::Match&) { metrics(e); });
+  for (const auto* path : {"/", "/index.html", "/app.css", "/app.js"}) {
+    add("GET", path, "page", "", [](const api::Shared& e, const http::Match&) { page(*e); });
+  }
   add("GET", "/login", "login", "", [this](const api::Shared& e, const http::Match&) { login(e); });
   add("POST", "/admin/v1/login", "login", "admin", [this](const api::Shared& e, const http::Match&) { make_login(e); });
   add("GET", "/admin/v1/overview", "overview", "auditor", [this](const api::Shared& e, const http::Match&) {

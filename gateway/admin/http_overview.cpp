@@ -34,7 +34,7 @@ Value requests_object(const api::Services& services) {
     total += ended[i];
   }
   const std::uint64_t refused = services.lifecycle->refused;
-  const auto in_flight = services.backend->receiver().all().size();
+  const auto in_flight = services.backend->receiver().active();
   by_outcome.set("refused", number(refused));
   return Value::object()
       .set("total", number(total + refused + in_flight))

@@ -134,6 +134,7 @@ StepReceiver::StepReceiver(ledger::Ledger& ledger, telemetry::Metrics& metrics, 
 void StepReceiver::add(const std::shared_ptr<Running>& running) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < running->tags.size(); ++i) targets_[running->tags[i]] = {running, i, {}, {}};
+  ++active_;
 }
 
 void StepReceiver::forget(const std::shared_ptr<Running>& running, std::size_t sequence, bool others_run) {
@@ -141,7 +142,10 @@ void StepReceiver::forget(const std::shared_ptr<Running>& running, std::size_t s
     const std::lock_guard lock(mutex_);
     targets_.erase(running->tags[sequence]);
   }
-  if (!others_run) return;
+  if (!others_run) {
+    if (sequence == 0) --active_;
+    return;
+  }
   running->admission->finish(sequence, usage::SequenceEnd::not_started, 0, {});
   // The others may have ended before: then this is what completes the request.
   const std::lock_guard lock(order_);
@@ -243,7 +247,11 @@ void StepReceiver::committed(const std::shared_ptr<Work>& work, ledger::CommitRe
     const auto running = part.running;
     if (delivery.is_last) {
       if (is_durable && part.terminal < records.size()) delivery.record = records[part.terminal];
-      if (!running->admission->settle()) metrics_->meter_unrecorded.add(1, "second_settle");
+      if (running->admission->settle()) {
+        --active_;
+      } else {
+        metrics_->meter_unrecorded.add(1, "second_settle");
+      }
       if (is_durable) observe_end(*running, part.counts);
     }
     const bool is_last = delivery.is_last;
@@ -297,11 +305,6 @@ void StepReceiver::observe_end(const Running& running, const ledger::Counts& cou
     metrics_->cancelled_tokens.add(static_cast<double>(counts.output), model, outcome);
   }
   if (outcome == "engine_error") metrics_->engine_faults.add(1, model, "sequence");
-}
-
-std::size_t StepReceiver::active() const {
-  const std::lock_guard lock(mutex_);
-  return targets_.size();
 }
 
 std::array<std::uint64_t, 8> StepReceiver::ended() const {

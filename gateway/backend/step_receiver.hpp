@@ -34,7 +34,8 @@ class StepReceiver {
   std::int32_t on_step(const moe_plugin_step& step);
   // [ledger] Room again: a HOLD that is on its way becomes CONTINUE. True if one was given.
   bool end_hold();
-  std::size_t active() const;
+  // Requests that have no terminal record yet.
+  std::size_t active() const { return active_; }
   // Ended requests by ledger::Outcome, since start.
   std::array<std::uint64_t, 8> ended() const;
   // Wishes of all active requests, for drain.
@@ -67,6 +68,7 @@ class StepReceiver {
   std::unordered_map<std::uint64_t, Target> targets_;
   std::atomic<std::uint64_t> room_epoch_{0};
   std::atomic<bool> is_held_{false};
+  std::atomic<std::size_t> active_{0};
   std::array<std::atomic<std::uint64_t>, 8> ended_{};
 };
 

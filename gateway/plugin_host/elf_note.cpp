@@ -2,6 +2,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -75,6 +76,57 @@ moe::Result<NoteVersion> read_note(Bytes file) {
     if (const auto found = find_in(file.subspan(segment->p_offset, segment->p_filesz))) return *found;
   }
   return moe::invalid("carries no note of the moegate plugin interface");
+}
+
+namespace {
+
+std::vector<Elf64_Phdr> segments(Bytes file) {
+  std::vector<Elf64_Phdr> all;
+  const auto head = at<Elf64_Ehdr>(file, 0);
+  for (std::uint64_t i = 0; head && head->e_phoff <= file.size() && i < std::min<std::uint64_t>(head->e_phnum, 256);
+       ++i) {
+    if (const auto segment = at<Elf64_Phdr>(file, head->e_phoff + i * sizeof(Elf64_Phdr))) all.push_back(*segment);
+  }
+  return all;
+}
+
+// Place in the file of an address, 0 if no segment holds it.
+std::uint64_t offset_of(const std::vector<Elf64_Phdr>& all, std::uint64_t address) {
+  for (const auto& segment : all) {
+    if (segment.p_type == PT_LOAD && address >= segment.p_vaddr && address - segment.p_vaddr < segment.p_filesz) {
+      return address - segment.p_vaddr + segment.p_offset;
+    }
+  }
+  return 0;
+}
+
+std::string text_at(Bytes file, std::uint64_t offset) {
+  std::string text;
+  while (offset < file.size() && file[offset] != 0 && text.size() < 256) text += static_cast<char>(file[offset++]);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> read_needed(Bytes file) {
+  const auto all = segments(file);
+  std::vector<std::uint64_t> names;
+  std::uint64_t strings = 0;
+  for (const auto& segment : all) {
+    if (segment.p_type != PT_DYNAMIC) continue;
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(segment.p_filesz / sizeof(Elf64_Dyn), 4096); ++i) {
+      const auto entry = segment.p_offset <= file.size() ? at<Elf64_Dyn>(file, segment.p_offset + i * sizeof(Elf64_Dyn))
+                                                         : std::nullopt;
+      if (!entry || entry->d_tag == DT_NULL) break;
+      if (entry->d_tag == DT_NEEDED) names.push_back(entry->d_un.d_val);
+      if (entry->d_tag == DT_STRTAB) strings = offset_of(all, entry->d_un.d_ptr);
+    }
+  }
+  std::vector<std::string> needed;
+  for (const auto name : names) {
+    if (strings != 0 && name < file.size()) needed.push_back(text_at(file, strings + name));
+  }
+  return needed;
 }
 
 }  // namespace moegate::plugin_host

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "core/status.hpp"
 
@@ -15,5 +17,8 @@ struct NoteVersion {
 
 // Errors: INVALID_ARGUMENT (no shared object of this machine, damaged tables, no note of ours).
 moe::Result<NoteVersion> read_note(std::span<const std::uint8_t> file);
+
+// Names of DT_NEEDED; empty if the dynamic table is damaged (the loader will say so).
+std::vector<std::string> read_needed(std::span<const std::uint8_t> file);
 
 }  // namespace moegate::plugin_host

@@ -40,7 +40,8 @@ std::string version(std::uint32_t major, std::uint32_t minor) {
   return std::to_string(major) + "." + std::to_string(minor);
 }
 
-moe::Status check_note(int fd) {
+// Reads the file through one mapping: its version, and what it needs.
+moe::Status check_note(int fd, std::vector<std::string>& needed) {
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return moe::invalid("is no regular file");
   if (info.st_size <= 0) return moe::invalid("is empty");
@@ -48,6 +49,7 @@ moe::Status check_note(int fd) {
   void* bytes = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (bytes == MAP_FAILED) return moe::invalid("cannot be mapped");
   const auto note = read_note({static_cast<const std::uint8_t*>(bytes), size});
+  if (note) needed = read_needed({static_cast<const std::uint8_t*>(bytes), size});
   ::munmap(bytes, size);
   if (!note) return note.status();
   if (note->major != kMajor || (kMajor == 0 && note->minor != kMinor)) {
@@ -55,6 +57,16 @@ moe::Status check_note(int fd) {
                                          ", this gateway has " + version(kMajor, kMinor)};
   }
   return {};
+}
+
+// A plugin is opened through its descriptor, where $ORIGIN means nothing: libraries that lie beside it are loaded
+// first, by their place; the plugin then finds them by name.
+void load_neighbours(const fs::path& folder, const std::vector<std::string>& needed) {
+  for (const auto& name : needed) {
+    std::error_code error;
+    const auto path = folder / name;
+    if (name.find('/') == std::string::npos && fs::exists(path, error)) ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
 }
 
 moe::Result<const moe_plugin*> open_table(int fd) {
@@ -122,7 +134,9 @@ moe::Result<const Plugin*> PluginHost::load(const std::string& name) {
   const auto place = "plugin " + path->string();
   Descriptor file(::open(path->c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return moe::Status(moe::Code::not_found, place + ": " + std::strerror(errno));
-  if (auto status = check_note(file.get()); !status.ok()) return std::move(status).with_context(place);
+  std::vector<std::string> needed;
+  if (auto status = check_note(file.get(), needed); !status.ok()) return std::move(status).with_context(place);
+  load_neighbours(path->parent_path(), needed);
   auto table = open_table(file.get());
   if (!table) return table.status().with_context(place);
   file.keep();  // the loader knows libraries by their path: this number must never stand for another file
