@@ -10,12 +10,12 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 
-#include "core/digest.hpp"
 #include "ledger/files.hpp"
-#include "ledger/integrity.hpp"
 #include "ledger/readers.hpp"
 #include "ledger/startup.hpp"
+#include "ledger/verify.hpp"
 #include "ledger/writer.hpp"
 
 namespace moegate::ledger {
@@ -28,8 +28,6 @@ constexpr auto kHeadInterval = std::chrono::seconds(10);
 constexpr auto kRetryInterval = std::chrono::milliseconds(250);
 constexpr int kCheckpointFrames = 1000;  // 4 MiB of log
 constexpr int kResetFrames = 8000;       // 32 MiB: wait a moment for readers and start the log anew
-constexpr auto kVerifyLimit = std::chrono::seconds(30);
-constexpr std::int64_t kVerifyChunk = 5000;
 
 std::int64_t wall_clock_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -46,6 +44,7 @@ struct Job {
 struct Item {
   Batch batch;
   Job* job = nullptr;
+  std::uint64_t new_tokens = 0;  // of the batch, not yet durable
   std::vector<std::int64_t> records;
 };
 
@@ -68,6 +67,7 @@ class SqliteLedger final : public Ledger {
   const std::vector<std::uint8_t>& mac_key() const override { return options_.mac_key; }
 
  private:
+  std::uint64_t count_new_tokens(const Batch& batch);  // under mutex_
   void run();
   std::vector<Item> take_work();
   void commit(std::vector<Item>& items);
@@ -100,7 +100,8 @@ class SqliteLedger final : public Ledger {
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   std::deque<Item> queue_;
-  std::size_t unsynced_ = 0;  // batches queued or in the running commit
+  std::size_t unsynced_ = 0;                                         // batches queued or in the running commit
+  std::unordered_map<std::string, std::uint64_t> submitted_output_;  // of each open request
   bool wants_room_ = false;
   bool is_stopping_ = false;
   Stats stats_;
@@ -110,13 +111,6 @@ class SqliteLedger final : public Ledger {
 
   std::thread thread_;
 };
-
-std::uint64_t tokens_of(const Batch& batch) {
-  std::uint64_t tokens = 0;
-  for (const Progress& progress : batch.progress) tokens += progress.counts.output;
-  for (const Terminal& terminal : batch.terminals) tokens += terminal.counts.output;
-  return tokens;
-}
 
 moe::Status SqliteLedger::start() {
   if (options_.mac_key.size() != 32) return {moe::Code::internal, "ledger: the mac key must have 32 bytes"};
@@ -171,12 +165,30 @@ SqliteLedger::~SqliteLedger() {
   if (thread_.joinable()) thread_.join();
 }
 
+// Counts are cumulative: what is new is the difference to what was handed over before.
+std::uint64_t SqliteLedger::count_new_tokens(const Batch& batch) {
+  std::uint64_t tokens = 0;
+  for (const Progress& progress : batch.progress) {
+    std::uint64_t& known = submitted_output_[progress.request_id];
+    tokens += progress.counts.output - std::min(known, progress.counts.output);
+    known = std::max(known, progress.counts.output);
+  }
+  for (const Terminal& terminal : batch.terminals) {
+    const auto place = submitted_output_.find(terminal.request_id);
+    const std::uint64_t known = place == submitted_output_.end() ? 0 : place->second;
+    tokens += terminal.counts.output - std::min(known, terminal.counts.output);
+    if (place != submitted_output_.end()) submitted_output_.erase(place);
+  }
+  return tokens;
+}
+
 bool SqliteLedger::submit(Batch batch) {
   {
     const std::lock_guard lock(mutex_);
     if (stats_.state != State::failed && !is_stopping_) {
-      stats_.unsynced_tokens += tokens_of(batch);
-      queue_.push_back({std::move(batch), nullptr, {}});
+      const std::uint64_t new_tokens = count_new_tokens(batch);
+      stats_.unsynced_tokens += new_tokens;
+      queue_.push_back({std::move(batch), nullptr, new_tokens, {}});
       stats_.unsynced_batches = ++unsynced_;
       wants_room_ = wants_room_ || unsynced_ >= options_.max_unsynced_steps;
       changed_.notify_all();
@@ -209,7 +221,7 @@ moe::Status SqliteLedger::transact(std::function<moe::Status(sqlite3*)> work) {
     return {moe::Code::unavailable, "the ledger failed: restart after checking the disk"};
   if (stats_.state == State::disk_full) return {moe::Code::unavailable, "the disk of the data directory is full"};
   if (is_stopping_) return {moe::Code::unavailable, "the ledger is closing"};
-  queue_.push_back({{}, &job, {}});
+  queue_.push_back({{}, &job, 0, {}});
   changed_.notify_all();
   changed_.wait(lock, [&] { return job.is_done; });
   return job.status;
@@ -224,40 +236,7 @@ Stats SqliteLedger::stats() const {
   return stats_;
 }
 
-moe::Result<Verification> SqliteLedger::verify() const {
-  Verification result;
-  const auto look = [&](const std::function<void(Integrity&, sqlite3*)>& check) {
-    return readers_.run(kVerifyLimit, [&](sqlite3* db) {
-      Integrity integrity(db, options_.mac_key, &result);
-      check(integrity, db);
-      return moe::Status();
-    });
-  };
-  std::int64_t last_request = 0;
-  auto status = look([&](Integrity& integrity, sqlite3* db) {
-    result.last_seq = sql::query_integer(db, "SELECT coalesce(max(seq), 0) FROM usage");
-    last_request = sql::query_integer(db, "SELECT coalesce(max(rowid), 0) FROM requests");
-    integrity.check_schema();
-    integrity.check_configuration();
-    integrity.check_progress();
-  });
-  Hash prev{};
-  for (std::int64_t from = 1; status.ok() && from <= result.last_seq; from += kVerifyChunk) {
-    const std::int64_t to = std::min(from + kVerifyChunk - 1, result.last_seq);
-    status = look([&](Integrity& integrity, sqlite3*) { integrity.check_usage(from, to, &prev); });
-  }
-  for (std::int64_t from = 1; status.ok() && from <= last_request; from += kVerifyChunk) {
-    const std::int64_t to = std::min(from + kVerifyChunk - 1, last_request);
-    status = look([&](Integrity& integrity, sqlite3*) { integrity.check_requests(from, to); });
-  }
-  if (status.ok()) status = look([](Integrity& integrity, sqlite3*) { integrity.check_pages(); });
-  if (!status.ok()) return status;
-  const auto damaged = Heads::damaged_lines(options_.dir / "heads", options_.mac_key);
-  if (!damaged) return damaged.status();
-  for (const std::string& line : *damaged) result.findings.push_back({"heads", line, "its signature does not fit"});
-  result.last_hash = moe::to_hex(prev);
-  return result;
-}
+moe::Result<Verification> SqliteLedger::verify() const { return verify_all(readers_, options_.dir, options_.mac_key); }
 
 // ---- the ledger thread -------------------------------------------------------------------------------------------
 
@@ -410,7 +389,7 @@ void SqliteLedger::deliver(std::vector<Item>& items, CommitResult result) {
   {
     const std::lock_guard lock(mutex_);
     for (const Item& item : items) {
-      stats_.unsynced_tokens -= std::min(stats_.unsynced_tokens, tokens_of(item.batch));
+      stats_.unsynced_tokens -= std::min(stats_.unsynced_tokens, item.new_tokens);
       stats_.records += item.records.size();
     }
     unsynced_ -= std::min(unsynced_, items.size());

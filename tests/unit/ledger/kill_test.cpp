@@ -13,7 +13,7 @@
 namespace moegate::ledger {
 namespace {
 
-constexpr int kKills = 60;
+constexpr int kKills = 30;
 constexpr std::uint64_t kScript = 12;  // tokens of a request
 
 // What the child says after each commit: this request may deliver so many tokens.

@@ -168,11 +168,19 @@ TEST(Ledger, a_full_queue_says_hold_and_on_room_ends_it) {
   }
   EXPECT_EQ(taken, (std::vector<bool>{true, true, true, false, false}));
   EXPECT_EQ(ledger->stats().unsynced_batches, 5u);
+  Batch first, second;
+  first.progress = {progress("r0", 3)};
+  second.terminals = {terminal("r0", 5)};
+  ledger->submit(std::move(first));
+  ledger->submit(std::move(second));
+  EXPECT_EQ(ledger->stats().unsynced_tokens, 5u);  // cumulative counts: 3, then 2 more
   EXPECT_FALSE(has_room);
   go = true;
   go.notify_all();
   has_room.wait(false);
   blocker.join();
+  submit_and_wait(*ledger, {});
+  EXPECT_EQ(ledger->stats().unsynced_tokens, 0u);
   ledger.reset();
 }
 
