@@ -4,10 +4,11 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <atomic>
 #include <cfenv>
 #include <condition_variable>
 #include <cstdio>
-#include <cstring>
+#include <exception>
 #include <mutex>
 #include <vector>
 
@@ -35,6 +36,26 @@ struct Here {
 };
 thread_local Here t_here;
 
+// The first exception of a loop, carried to its caller: one that leaves a thread would end the process.
+class FirstError {
+ public:
+  void keep() noexcept {
+    if (!is_taken_.test_and_set()) {
+      error_ = std::current_exception();
+    }
+  }
+  // After the loop, whose end is the barrier.
+  void rethrow() const {
+    if (error_ != nullptr) {
+      std::rethrow_exception(error_);
+    }
+  }
+
+ private:
+  std::atomic_flag is_taken_;
+  std::exception_ptr error_;
+};
+
 std::vector<int> allowed_cpus() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
@@ -53,11 +74,11 @@ std::vector<int> allowed_cpus() {
 
 struct WorkerPool::Impl {
   Impl(std::uint32_t num_threads, WaitPolicy wait)
-      : num_workers(num_threads), loops(num_threads - 1, wait, wait), steps(1, wait, kSleep) {}
+      : loops(num_threads - 1, wait, wait), steps(1, wait, kSleep), num_workers(num_threads) {}
 
-  const std::uint32_t num_workers;
   TaskBoard loops;  // posted by worker 0, helped by the others
   TaskBoard steps;  // posted by callers, one task each, taken by worker 0
+  const std::uint32_t num_workers;
   std::vector<pthread_t> threads;
   std::vector<int> pin_to;  // CPU of each worker; empty = not pinned
   std::string description;
@@ -199,9 +220,18 @@ void WorkerPool::parallel_for(std::size_t num_tasks, FunctionRef<void(std::size_
     }
     return;
   }
+  FirstError error;
+  const auto guarded = [&](std::size_t task, std::size_t worker) {
+    try {
+      body(task, worker);
+    } catch (...) {
+      error.keep();
+    }
+  };
   t_here.in_loop = true;
-  impl_->loops.run(num_tasks, body, 0);
+  impl_->loops.run(num_tasks, guarded, 0);
   t_here.in_loop = false;
+  error.rethrow();
 }
 
 void WorkerPool::run(FunctionRef<void()> body) {
@@ -209,8 +239,16 @@ void WorkerPool::run(FunctionRef<void()> body) {
     body();
     return;
   }
-  const auto step = [&](std::size_t, std::size_t) { body(); };
+  FirstError error;
+  const auto step = [&](std::size_t, std::size_t) {
+    try {
+      body();
+    } catch (...) {
+      error.keep();
+    }
+  };
   impl_->steps.run(1, step, -1);
+  error.rethrow();
 }
 
 WorkerPool::Member::Member(std::shared_ptr<WorkerPool> pool, std::uint32_t weight) : pool_(std::move(pool)) {

@@ -35,8 +35,8 @@ class WorkerPool {
   // depend on the number of workers. Called inside run(), the calling worker takes its share; called from any other
   // thread, that thread only waits. Inside a task it runs all tasks there, in order.
   void parallel_for(std::size_t num_tasks, FunctionRef<void(std::size_t task, std::size_t worker)> body);
-  // Runs `body` on worker 0 and waits: a whole step that calls parallel_for many times pays for one hand-over only.
-  // Callers as for parallel_for.
+  // Runs `body` on worker 0 and waits: a whole step that calls parallel_for many times pays for one hand-over only, and
+  // all of it has the workers' floating-point environment. Exceptions reach the caller. Callers as for parallel_for.
   void run(FunctionRef<void()> body);
 
   // A user of the pool (an engine, a layer). acquire() waits until it is this member's turn: members with work waiting

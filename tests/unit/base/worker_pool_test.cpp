@@ -11,6 +11,8 @@
 #include <cfenv>
 #include <cstring>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -91,6 +93,25 @@ TEST(WorkerPool, a_loop_inside_a_task_runs_in_place) {
     });
   });
   EXPECT_EQ(sum.load(), 12);
+}
+
+TEST(WorkerPool, exceptions_reach_the_caller_and_the_pool_goes_on) {
+  const auto pool = make_pool(2);
+  std::atomic<int> ran{0};
+  const auto loop = [&] {
+    pool->parallel_for(50, [&](std::size_t task, std::size_t) {
+      ++ran;
+      if (task % 10 == 3) {
+        throw std::bad_alloc();
+      }
+    });
+  };
+  EXPECT_THROW(loop(), std::bad_alloc);
+  EXPECT_EQ(ran.load(), 50);
+  EXPECT_THROW(pool->run([] { throw std::runtime_error("step"); }), std::runtime_error);
+  EXPECT_THROW(pool->run(loop), std::bad_alloc);
+  pool->parallel_for(50, [&](std::size_t, std::size_t) { ++ran; });
+  EXPECT_EQ(ran.load(), 150);
 }
 
 TEST(WorkerPool, F070_threads_are_named_and_block_all_signals_and_the_caller_is_unchanged) {
