@@ -44,7 +44,8 @@ std::int32_t Answer::finish(std::uint32_t choice) const {
 }
 
 Host::Host(const std::string& plugin) {
-  const std::string path = std::string(MOE_TEST_PLUGIN_DIR) + "/moegate-" + plugin + ".so";
+  const bool is_path = plugin.find('/') != std::string::npos;
+  const std::string path = is_path ? plugin : std::string(MOE_TEST_PLUGIN_DIR) + "/moegate-" + plugin + ".so";
   library_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library_ == nullptr) throw std::runtime_error(dlerror());
   const auto entry = reinterpret_cast<moe_plugin_entry_fn>(dlsym(library_, MOE_PLUGIN_ENTRY_NAME));
@@ -145,6 +146,7 @@ void Host::copy(const moe_plugin_event& event) {
 void Host::check(const moe_plugin_event& event, const Answer& before) {
   const auto broken = [&](const char* rule) { broken_rules_.push_back(std::to_string(event.tag) + ": " + rule); };
   if (event.struct_size < sizeof(moe_plugin_event)) broken("struct_size is too small");
+  if (!moe::json::parse(moe::json::quote(view(event.text))).ok()) broken("a text is not UTF-8");
   if (before.finals > 0) broken("an event after FINAL");
   std::uint64_t sent = event.kind == MOE_PLUGIN_EVENT_TOKENS ? event.num_tokens : 0;
   for (const Seen& seen : before.events) sent += seen.event.kind == MOE_PLUGIN_EVENT_TOKENS ? seen.tokens.size() : 0;
@@ -182,6 +184,11 @@ void Host::on_step(std::function<std::int32_t(const moe_plugin_step&)> answer) {
 std::uint64_t Host::steps() {
   const std::lock_guard lock(mutex_);
   return steps_;
+}
+
+void Host::wait_steps(std::uint64_t count) {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, kPatience, [&] { return steps_ >= count; })) throw std::runtime_error("no step came");
 }
 
 std::vector<std::string> Host::broken_rules() {

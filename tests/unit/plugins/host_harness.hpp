@@ -38,7 +38,7 @@ struct Answer {
 
 class Host {
  public:
-  explicit Host(const std::string& plugin);  // "playback"
+  explicit Host(const std::string& plugin);  // "playback", or the path of a shared object
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -66,6 +66,7 @@ class Host {
   // Called in each on_step, its answer is given to the plugin.
   void on_step(std::function<std::int32_t(const moe_plugin_step&)> answer);
   std::uint64_t steps();
+  void wait_steps(std::uint64_t count);     // until so many steps came
   std::vector<std::string> broken_rules();  // of the interface, seen so far
 
   moe::json::Value json(const std::function<moe_status(const moe_plugin_sink*)>& call);
