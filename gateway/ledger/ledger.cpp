@@ -28,6 +28,7 @@ constexpr auto kHeadInterval = std::chrono::seconds(10);
 constexpr auto kRetryInterval = std::chrono::milliseconds(250);
 constexpr int kCheckpointFrames = 1000;  // 4 MiB of log
 constexpr int kResetFrames = 8000;       // 32 MiB: wait a moment for readers and start the log anew
+constexpr auto kResetInterval = std::chrono::seconds(10);
 
 std::int64_t wall_clock_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -96,6 +97,7 @@ class SqliteLedger final : public Ledger {
   Clock::time_point head_signed_;
   bool has_unsigned_changes_ = false;
   int wal_frames_ = 0;
+  Clock::time_point reset_tried_;
 
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
@@ -255,7 +257,10 @@ void SqliteLedger::run() {
     checkpoint_if_due();
   }
   sign_head_if_due(true);
-  sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  // After a failed write or sync nothing is touched again as if it were clean; the next start recovers from the log.
+  if (stats().state != State::failed) {
+    sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  }
   writer_.reset();
   db_.close();
 }
@@ -513,10 +518,13 @@ void SqliteLedger::sign_head_if_due(bool is_closing) {
 
 void SqliteLedger::checkpoint_if_due() {
   if (wal_frames_ >= kCheckpointFrames && stats().state != State::failed) {
-    const int mode = wal_frames_ >= kResetFrames ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    sqlite3_wal_checkpoint_v2(db_.get(), nullptr, mode, nullptr, nullptr);
-    const int code = sqlite3_extended_errcode(db_.get());
-    if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CORRUPT) fail_for_good();
+    // Waiting for readers holds commits for a moment: not again and again while a foreign one keeps its snapshot.
+    const bool may_wait = wal_frames_ >= kResetFrames && Clock::now() >= reset_tried_ + kResetInterval;
+    if (may_wait) reset_tried_ = Clock::now();
+    const int mode = may_wait ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, mode, nullptr, nullptr) & 0xff;
+    wal_frames_ = 0;  // the next commit says how many there are
+    if (code == SQLITE_IOERR || code == SQLITE_CORRUPT) fail_for_good();
   }
   std::error_code ignored;
   const auto size = std::filesystem::file_size(options_.dir / "ledger.db-wal", ignored);

@@ -21,6 +21,7 @@ Connection::Connection(const std::filesystem::path& file, Mode mode) {
   sqlite3_extended_result_codes(db_, 1);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);  // the ledger thread decides when
   sqlite3_busy_timeout(db_, 100);
 }
 

@@ -15,6 +15,7 @@ std::atomic<Fault> active{Fault::none};
 std::atomic<int> calls_before{0};   // the fault begins behind so many calls
 std::atomic<int> faulty_calls{-1};  // and lasts for so many, -1 = for ever
 std::atomic<int> faults_made{0};
+std::atomic<int> syncs{0};
 
 bool is_faulty() {
   if (calls_before.fetch_sub(1) > 0) return false;
@@ -39,6 +40,7 @@ ssize_t faulty_pwrite(int file, const void* data, size_t size, off_t place) {
 
 // Replaces the C library's: SQLite and files.cpp sync with it.
 extern "C" __attribute__((visibility("default"))) int fdatasync(int file) {
+  ++syncs;
   if (active == Fault::sync_error && is_faulty()) {
     errno = EIO;
     return -1;
@@ -185,6 +187,9 @@ TEST_F(StorageFault, D6_a_failed_sync_or_write_stops_the_ledger_for_good) {
     EXPECT_FALSE(ledger->submit({}));
     EXPECT_EQ(ledger->transact([](sqlite3*) { return moe::Status(); }).code(), moe::Code::unavailable);
     EXPECT_EQ(ledger->stats().totals.output, 1u);
+    const int syncs_before_close = syncs;
+    ledger.reset();
+    EXPECT_EQ(syncs, syncs_before_close);  // never again as if it were clean
   }
 }
 
