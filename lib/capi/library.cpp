@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 
+#include "base/cpu_features.hpp"
 #include "base/log.hpp"
 #include "capi/guarded.hpp"
 #include "capi/handles.hpp"
@@ -76,7 +77,7 @@ uint32_t moe_version(void) { return MOE_VERSION; }
 const char* moe_build_id(void) {
   static const std::string id = [] {
     return "libmoe " + std::to_string(MOE_VERSION_MAJOR) + "." + std::to_string(MOE_VERSION_MINOR) + "." +
-           std::to_string(MOE_VERSION_PATCH) + "; matmul " + ops::matmul_kernel_name();
+           std::to_string(MOE_VERSION_PATCH) + "; " + base::describe_isa() + "; matmul " + ops::matmul_kernel_name();
   }();
   return id.c_str();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/cpu_features.hpp"
 #include "ops/matmul.hpp"
 
 namespace moe::model {
@@ -71,14 +72,14 @@ json::Value options(const ModelSpec& spec) {
 }
 
 json::Value kernels() {
-  const std::string matmul = ops::matmul_kernel_name();
   json::Value object = json::Value::object();
   for (const char* operation : {"attention_projections", "router", "experts", "dense", "output"}) {
-    object.set(operation, json::Value::string(matmul));
+    object.set(operation, json::Value::string(ops::matmul_kernel_name()));
   }
-  return object.set("attention", json::Value::string("own f32"))
-      .set("norm", json::Value::string("own f32"))
-      .set("rope", json::Value::string("own f32"));
+  for (const char* operation : {"attention", "norm", "rope", "activation"}) {
+    object.set(operation, json::Value::string("own " + std::string(base::isa_name(base::current_isa())) + " f32"));
+  }
+  return object;
 }
 
 json::Value end_tokens(const Model& model) {

@@ -109,14 +109,18 @@ Status Model::check_tokens() {
     return invalid("tokenizer.json: its highest id is " + std::to_string(tokenizer_->vocab_size() - 1) +
                    ", but the model has only " + std::to_string(spec_.vocab_size) + " output rows");
   }
-  std::size_t empty = 0;
+  std::string empty;  // the first few
+  std::size_t num_empty = 0;
   for (std::size_t id = 0; id < spec_.vocab_size; ++id) {
     const auto token = static_cast<std::int32_t>(id);
     is_token_[id] = tokenizer_->has_token(token) ? 1 : 0;
-    empty += is_token_[id] != 0 && tokenizer_->token_bytes(token).empty() ? 1 : 0;
+    if (is_token_[id] != 0 && tokenizer_->token_bytes(token).empty() && ++num_empty <= 8) {
+      empty += " " + std::to_string(id);
+    }
   }
-  if (empty != 0) {
-    base::log(base::LogLevel::warning, "tokenizer.json: " + std::to_string(empty) + " tokens have no text");
+  if (num_empty != 0) {
+    base::log(base::LogLevel::warning,
+              "tokenizer.json: " + std::to_string(num_empty) + " tokens have no text:" + empty);
   }
   return {};
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 
+#include "base/cpu_features.hpp"
 #include "conformance.hpp"
 #include "core/json.hpp"
 #include "model/config.hpp"
@@ -289,6 +291,14 @@ void run_model_folder(const std::filesystem::path& folder, const Options& option
   if (options.weights != "f32") {
     report.fail("options", "--weights " + options.weights, "this release runs f32 only");
     return;
+  }
+  if (!options.isa.empty()) {
+    const auto level = base::choose_isa(options.isa, base::detect_features(base::read_cpuid()));
+    setenv("MOE_ISA", options.isa.c_str(), 1);  // read once, by the first kernel
+    if (!level.ok()) {
+      report.fail("options", "--isa " + options.isa, level.status().message());
+      return;
+    }
   }
   auto expected = model::read_json_file(folder / "expected.json", kMaxExpectedBytes);
   report.check(expected.ok(), "files", "expected.json", expected.status().message());
