@@ -6,6 +6,7 @@ program knows, and docs/metrics.md names exactly the families that /metrics expo
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -39,8 +40,10 @@ def check_configs(program, folder):
         check(f"{path.name}_is_accepted", [] if code == 0 else [out])
     # Every key that the example shows only as a comment is a real one with a legal value.
     text = (ROOT / "configs" / "moegate.example.toml").read_text(encoding="utf-8")
-    text = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.M)
+    text = re.sub(r"^# (\w+ = |\[)", r"\1", text, flags=re.M)
     text = re.sub(r'^path = "(.*?)"', lambda m: f'path = "{ROOT / "configs" / m[1]}"', text, flags=re.M)
+    for name in ("server.crt", "server.key"):
+        pathlib.Path(folder, name).touch(mode=0o600)
     whole = pathlib.Path(folder, "whole.toml")
     whole.write_text(text, encoding="utf-8")
     code, out = run(program, "check", "-c", str(whole))
@@ -67,6 +70,16 @@ def get(url, deadline):
             time.sleep(0.05)
 
 
+def ask_once(program, config, port):
+    made = subprocess.run([program, "keys", "create", "-c", str(config), "--org", "o", "--project", "p", "--name", "n", "--create",
+                           "--json"], capture_output=True, text=True, timeout=60, check=True)
+    body = json.dumps({"model": "demo", "prompt": "Who", "max_tokens": 2}).encode("utf-8")
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/completions", body, {
+        "Content-Type": "application/json", "Authorization": f"Bearer {json.loads(made.stdout)['key']}"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        answer.read()
+
+
 def families(scrape):
     """{name: (type, labels)} of a Prometheus text."""
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", scrape, re.M))
@@ -88,6 +101,7 @@ def check_metrics(program, folder):
         server = subprocess.Popen([program, "serve", "-c", str(config)], stdout=log, stderr=log)
     try:
         get(f"http://127.0.0.1:{ports[0]}/readyz", time.monotonic() + 60)
+        ask_once(program, config, ports[0])  # families of the ledger appear with the first record
         found = families(get(f"http://127.0.0.1:{ports[1]}/metrics", time.monotonic() + 10))
     finally:
         server.send_signal(signal.SIGTERM)
