@@ -102,7 +102,11 @@ def check_metrics(program, folder):
     try:
         get(f"http://127.0.0.1:{ports[0]}/readyz", time.monotonic() + 60)
         ask_once(program, config, ports[0])  # families of the ledger appear with the first record
-        found = families(get(f"http://127.0.0.1:{ports[1]}/metrics", time.monotonic() + 10))
+        deadline = time.monotonic() + 30
+        found = {}
+        while "moegate_ledger_tokens_total" not in found and time.monotonic() < deadline:
+            found = families(get(f"http://127.0.0.1:{ports[1]}/metrics", deadline))
+            time.sleep(0.1)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
