@@ -1,5 +1,6 @@
 #include "http/path.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace moegate::http {
