@@ -77,7 +77,7 @@ std::string messages_error_body(std::string_view message, std::string_view type)
 struct ErrorDetails {
   std::string param = {};
   std::optional<std::chrono::milliseconds> retry_after = {};  // never sent as 0: rounded up to at least one unit
-  bool tokens_were_billed = false;                       // on a deadline: tells the client not to retry
+  bool tokens_were_billed = false;                            // on a deadline: tells the client not to retry
   Dialect dialect = Dialect::openai;
 };
 // A whole answer with its retry headers.
