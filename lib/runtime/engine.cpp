@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
+#include <system_error>
 
 #include "base/log.hpp"
 
@@ -60,13 +60,9 @@ Result<std::shared_ptr<Engine>> Engine::create(std::shared_ptr<const model::Mode
     return kv.status();
   }
   std::shared_ptr<Engine> engine(new Engine(std::move(model), std::move(options), std::move(*kv)));
-  // The loop takes no signals: they belong to the host's threads.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  engine->thread_ = std::make_unique<std::thread>([raw = engine.get()] { raw->run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!engine->start_loop()) {
+    return Status(Code::resource_exhausted, "the step thread cannot be started");
+  }
   engine->loop_id_ = engine->thread_->get_id();
   pthread_setname_np(engine->thread_->native_handle(), "moe-engine");
   return engine;
@@ -84,6 +80,21 @@ Engine::Engine(std::shared_ptr<const model::Model> model, EngineOptions options,
   totals_.weights_bytes = model_->weights().bytes;
   totals_.kv_cache_bytes = kv_.bytes();
   published_ = totals_;
+}
+
+// The loop takes no signals: they belong to the host's threads.
+bool Engine::start_loop() {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    thread_ = std::make_unique<std::thread>([this] { run(); });
+  } catch (const std::system_error&) {
+    thread_.reset();
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread_ != nullptr;
 }
 
 Engine::~Engine() { stop(); }

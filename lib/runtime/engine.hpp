@@ -87,6 +87,7 @@ class Engine {
   std::uint64_t largest_max_tokens(const Request& request) const;
   void wake();
 
+  bool start_loop();
   void run();
   void take_commands(bool& is_stopping, bool& is_held);
   void end_requested(bool is_stopping);
