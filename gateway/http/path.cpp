@@ -21,12 +21,17 @@ std::optional<char> escaped_byte(std::string_view text, std::size_t percent) {
   return static_cast<char>(high * 16 + low);
 }
 
-// What is wrong with a byte that was written as an escape; nullptr if it may be there.
-const char* refused_escape(char c) {
+// A model id is the rest of such a path, slashes included, and clients that build URLs escape them ("org%2Fmodel").
+// Below this prefix a slash is data of one route, so the two spellings cannot name two things; everywhere else they
+// could.
+constexpr std::string_view kIdPrefix = "/v1/models/";
+
+// What is wrong with a byte that was written as an escape after `before`; nullptr if it may be there.
+const char* refused_escape(char c, std::string_view before) {
   const auto byte = static_cast<unsigned char>(c);
   if (byte == 0) return "path: encoded NUL";
   if (byte < 0x20 || byte == 0x7f) return "path: encoded control character";
-  if (c == '/' || c == '\\') return "path: encoded slash";
+  if (c == '\\' || (c == '/' && !before.starts_with(kIdPrefix))) return "path: encoded slash";
   if (c == '%') return "path: doubled percent encoding";
   if (c == ';') return "path: ';' is not accepted";
   return nullptr;
@@ -50,7 +55,7 @@ moe::Result<std::string> decode(std::string_view raw) {
     }
     const auto byte = escaped_byte(raw, i);
     if (!byte) return moe::invalid("path: malformed percent encoding");
-    if (const char* why = refused_escape(*byte)) return moe::invalid(why);
+    if (const char* why = refused_escape(*byte, path)) return moe::invalid(why);
     path += *byte;
     i += 2;
   }

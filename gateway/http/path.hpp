@@ -1,6 +1,6 @@
 // From the request target to the one path that decides both auth and dispatch. Refuses every spelling that another
-// reader could resolve to another path: dot and empty segments, encoded slashes, NUL, ';', backslash, doubled percent
-// encoding, invalid UTF-8. Pure, thread-safe.
+// reader could resolve to another path: dot and empty segments, encoded slashes (but inside a model id), NUL, ';',
+// backslash, doubled percent encoding, invalid UTF-8. Pure, thread-safe.
 #pragma once
 
 #include <string>

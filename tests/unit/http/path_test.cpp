@@ -10,6 +10,7 @@ TEST(Path, a_target_is_decoded_once_and_its_query_stays_raw) {
   ASSERT_TRUE(target.ok());
   EXPECT_EQ(target->path, "/v1/models/Qwen 3\xc3\xa9");
   EXPECT_EQ(target->query, "beta=true&x=%2F");
+  EXPECT_EQ(parse_target("/v1/models/org%2Fmodel")->path, "/v1/models/org/model");
   EXPECT_EQ(parse_target("/")->path, "/");
   EXPECT_EQ(parse_target("/v1/x?")->query, "");
 }
@@ -33,6 +34,10 @@ TEST(Path, every_second_spelling_of_a_path_is_refused) {
                              "/v1/.%2e/admin",
                              "/v1%2fmodels",
                              "/v1%2Fmodels",
+                             "/v1%2Fmodels/org%2Fmodel",
+                             "/v1/models%2Fmodel",
+                             "/v1/models/..%2f..%2fadmin",
+                             "/v1/models/%2Fmodel",
                              "/v1%5cmodels",
                              "/v1\\models",
                              "/v1;x/models",
