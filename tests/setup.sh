@@ -154,8 +154,9 @@ install_packages() {
   [ -z "$missing" ] || fail "still missing after the installation: $(tr '\n' ';' <<<"$missing") (log: $log)"
 }
 
-# The real clients that the end-to-end tests drive: python openai in build/venv, npm openai in build/node.
-python_clients='openai==3.57.0'
+# The real clients that the end-to-end tests drive: python openai and Prometheus' own parser in build/venv, npm openai in
+# build/node.
+python_clients='openai==3.57.0 prometheus-client==0.26.0'
 node_clients='openai@6.9.1'
 
 install_clients() {
