@@ -53,13 +53,15 @@ Player::Player(const moe_host& host, std::vector<ScriptedModel> models, std::int
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-Player::~Player() {
+Player::~Player() { stop(); }
+
+void Player::stop() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 const Player::Served* Player::served(std::string_view model) const {

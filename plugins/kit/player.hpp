@@ -25,11 +25,13 @@ class Player {
  public:
   // step_ms: pause between steps, at least that of every script.
   Player(const moe_host& host, std::vector<ScriptedModel> models, std::int64_t step_ms);
-  // Ends what still runs: each gets its FINAL with UNAVAILABLE, also under HOLD.
   ~Player();
   Player(const Player&) = delete;
   Player& operator=(const Player&) = delete;
 
+  // Ends what still runs: each gets its FINAL with UNAVAILABLE, also under HOLD. The host may still call back
+  // meanwhile.
+  void stop();
   moe::Status start(std::unique_ptr<PreparedScript> prepared, const moe_plugin_start_options& options);
   void cancel(std::uint64_t tag);
   void set_paused(std::uint64_t tag, bool is_paused);

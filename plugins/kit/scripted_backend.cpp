@@ -347,7 +347,10 @@ moe_status scripted_init(const moe_host* host, moe_str config, moe_plugin_error*
   });
 }
 
-void scripted_deinit() { g_player.reset(); }
+void scripted_deinit() {
+  if (g_player != nullptr) g_player->stop();  // while the host can still call back from the last steps
+  g_player.reset();
+}
 
 const moe_plugin_backend_1& scripted_backend() { return kBackend; }
 

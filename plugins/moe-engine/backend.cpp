@@ -19,9 +19,13 @@ struct Backend {
   std::unique_ptr<Sessions> sessions;
   std::vector<std::unique_ptr<ServedModel>> models;
 
-  ~Backend() {
+  // Ends every request and the engines; the host may still call back meanwhile.
+  void stop() {
     if (sessions != nullptr) sessions->stop();
     models.clear();
+  }
+  ~Backend() {
+    stop();
     sessions.reset();
     moe_log_set(nullptr, nullptr, 0);
   }
@@ -241,7 +245,10 @@ moe_status backend_init(const moe_host* host, moe_str text, moe_plugin_error* er
   });
 }
 
-void backend_deinit() { g_backend.reset(); }
+void backend_deinit() {
+  if (g_backend != nullptr) g_backend->stop();
+  g_backend.reset();
+}
 
 const moe_plugin_backend_1& backend_table() { return kTable; }
 
