@@ -16,6 +16,8 @@ constexpr std::string_view kReserved[] = {"messages", "tools", "documents", "add
 Status to_status(const jinja::Error& error, std::string_view what) {
   const std::string line = error.line > 0 ? " (line " + std::to_string(error.line) + ")" : "";
   if (error.kind == "raise_exception") return Status(Code::invalid_argument, error.message).with_param("messages");
+  // Too long a text is a prompt that cannot fit; the other bounds are the template's work.
+  if (error.kind == "size") return Status(Code::out_of_range, "prompt: " + error.message).with_param("messages");
   if (error.kind == "limit") return {Code::resource_exhausted, std::string(what) + ": " + error.message + line};
   return Status(Code::invalid_argument, std::string(what) + ": " + error.kind + ": " + error.message + line)
       .with_param("messages");

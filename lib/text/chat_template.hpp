@@ -30,7 +30,7 @@ class ChatTemplate {
  public:
   virtual ~ChatTemplate() = default;
   // Errors: INVALID_ARGUMENT with the template's own sentence (raise_exception) or its error, param "messages";
-  // RESOURCE_EXHAUSTED for a bound.
+  // OUT_OF_RANGE if the text grows beyond the output bound, RESOURCE_EXHAUSTED for any other bound.
   virtual Result<std::vector<PromptPart>> render(const ChatRequest& request) const = 0;
 };
 

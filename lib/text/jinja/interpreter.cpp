@@ -190,7 +190,7 @@ void Interpreter::charge(std::size_t steps) {
 
 void Interpreter::check_size(std::size_t bytes) {
   if (bytes > bounds_.max_output) {
-    limit_error("template makes a text of more than " + std::to_string(bounds_.max_output) + " bytes");
+    fail("size", "the text grows beyond " + std::to_string(bounds_.max_output) + " bytes");
   }
   charge(1 + bytes / 64);
 }

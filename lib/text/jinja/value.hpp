@@ -18,7 +18,7 @@ class Value;
 struct Args;
 
 // What a render ends with other than a text. `kind` is Python's class name, "raise_exception" for the template's own
-// sentence, "limit" for a bound.
+// sentence, "size" for a text beyond its bound, "limit" for any other bound.
 struct Error {
   std::string kind;
   std::string message;
