@@ -137,9 +137,10 @@ moe::Result<const Plugin*> PluginHost::load(const std::string& name) {
   std::vector<std::string> needed;
   if (auto status = check_note(file.get(), needed); !status.ok()) return std::move(status).with_context(place);
   load_neighbours(path->parent_path(), needed);
-  auto table = open_table(file.get());
-  if (!table) return table.status().with_context(place);
+  const int fd = file.get();
   file.keep();  // the loader knows libraries by their path: this number must never stand for another file
+  auto table = open_table(fd);
+  if (!table) return table.status().with_context(place);
   plugins_.push_back(std::make_unique<Plugin>(Plugin{name, *path, *table}));
   return static_cast<const Plugin*>(plugins_.back().get());
 }

@@ -120,7 +120,9 @@ class Registry::Family {
       key_.append(known ? values[i] : kOther).push_back('\x1f');
     }
     if (const auto found = series_.find(key_); found != series_.end()) return found->second;
-    const bool is_full = series_.size() >= options_.max_series || registry_.series >= registry_.max_series;
+    // The counter of what was dropped is bounded by the number of families: it alone may pass the cap.
+    const bool is_full = (series_.size() >= options_.max_series || registry_.series >= registry_.max_series) &&
+                         this != registry_.dropped;
     if (is_full && count != 0) return overflow(count);
     return create();
   }

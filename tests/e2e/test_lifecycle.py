@@ -174,7 +174,7 @@ def f075_cross_site_requests_change_nothing(build):
     with Gateway(build) as g:
         admin = json.loads(g.command("admin", "create", "-c", str(g.config), "--name", "a", "--role", "admin", "--json").stdout)
         key = admin.get("key") or admin["secret"]
-        body = json.dumps({"name": "evil"})
+        body = json.dumps({"org": "evil"})
         before = g.admin("GET", "/admin/v1/orgs")[2]
         for headers in ({"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"},
                         {"Content-Type": "multipart/form-data"}, {"Content-Type": ""},
@@ -185,7 +185,7 @@ def f075_cross_site_requests_change_nothing(build):
             assert status in (403, 415, 421), (headers, status)
         assert g.admin("GET", "/admin/v1/orgs")[2] == before
         origin = {"Origin": f"http://127.0.0.1:{g.admin_port}"}
-        status, _, answer = g.request("POST", "/admin/v1/orgs", {"name": "good"}, key, origin, port=g.admin_port)
+        status, _, answer = g.request("POST", "/admin/v1/orgs", {"org": "good"}, key, origin, port=g.admin_port)
         assert status in (200, 201), answer
 
 
@@ -219,7 +219,7 @@ def the_page_opens_by_a_one_time_address(build):
         assert g.request("GET", path, port=g.admin_port)[0] == 401, "an address opens once"
         assert g.request("GET", "/admin/v1/overview", headers=cookie, port=g.admin_port)[0] == 200
         assert g.request("GET", "/admin/v1/moe/play/load?window=60s", headers=cookie, port=g.admin_port)[0] == 200
-        assert g.request("POST", "/admin/v1/orgs", {"name": "x"}, headers=cookie, port=g.admin_port)[0] == 403, "it only reads"
+        assert g.request("POST", "/admin/v1/orgs", {"org": "x"}, headers=cookie, port=g.admin_port)[0] == 403, "it only reads"
         assert g.request("GET", "/admin/v1/overview", headers={"Cookie": "moegate_session=x"}, port=g.admin_port)[0] == 401
 
 
