@@ -68,6 +68,9 @@ moe_status facts(moe_str id, const moe_plugin_sink* out) {
     auto model = find(id);
     if (!model.ok()) return model.status();
     Value facts = (*model)->facts;
+    for (const char* name : {"num_layers", "num_moe_layers", "num_experts", "experts_per_token"}) {
+      facts.set(name, Value::integer(static_cast<std::int64_t>(shape_number((*model)->facts, name))));
+    }
     facts.set("max_context_tokens", Value::integer(static_cast<std::int64_t>((*model)->context)));
     facts.set("build_id", Value::string(moe_build_id()));
     emit(out, moe::json::write(facts));

@@ -219,6 +219,7 @@ TEST_F(MoeEngine, a_second_init_is_refused_and_facts_name_the_shape) {
   EXPECT_EQ(host.init(config()), MOE_E_INVALID_ARGUMENT);
   const auto facts = host.json([&](const moe_plugin_sink* out) { return host.backend().facts(to_str("demo"), out); });
   EXPECT_EQ(facts.find("shape")->find("num_experts")->as_int64(), 8);
+  EXPECT_EQ(facts.find("experts_per_token")->as_int64(), 2);
   const auto models = host.json([&](const moe_plugin_sink* out) { return host.backend().models(out); });
   EXPECT_EQ(models.items()[0].find("counts")->as_string(), "exact");
   EXPECT_EQ(models.items()[0].find("max_context_tokens")->as_int64(), 1024);
