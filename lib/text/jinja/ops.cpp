@@ -46,11 +46,9 @@ Value power(std::int64_t base, std::int64_t exponent) {
   }
   if (base == 0 || base == 1) return Value::integer(exponent == 0 ? 1 : base);
   if (base == -1) return Value::integer(exponent % 2 == 0 ? 1 : -1);
-  constexpr __int128 kMost = static_cast<__int128>(1) << 100;
   __int128 result = 1;
   for (std::int64_t i = 0; i < exponent; ++i) {
-    result *= base;
-    if (result > kMost || result < -kMost) limit_error("integer is too large");
+    if (__builtin_mul_overflow(result, static_cast<__int128>(base), &result)) limit_error("integer is too large");
   }
   return Value::wide(result);
 }
