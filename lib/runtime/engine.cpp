@@ -450,7 +450,7 @@ void Engine::finish_done() {
   });
 }
 
-void Engine::finish_sequence(Sequence& sequence, Finish finish, Status status) {
+void Engine::finish_sequence(Sequence& sequence, Finish finish, const Status& status) {
   const std::shared_ptr<Sequence> shared = sequence.shared_from_this();
   for (Choice& choice : sequence.choices) {
     if (choice.finish != Finish::none) {
@@ -499,11 +499,12 @@ void Engine::deliver() {
   report_.step_index = totals_.steps;
   if (!has_sink()) {
     for (Event* event : runner_.events().events()) {
-      Sequence& sequence = *event->sequence;
-      const std::lock_guard lock(sequence.queue_mutex);
-      sequence.queue.push_back(std::move(*event));
-      sequence.queue.back().sequence.reset();  // a queued event must not keep its own queue alive
-      sequence.queue_filled.notify_all();
+      // Taken out of the event: a queued event must not keep its own queue alive, and this may be the last owner of a
+      // sequence whose reader has gone, which must outlive the lock below.
+      const std::shared_ptr<Sequence> sequence = std::move(event->sequence);
+      const std::lock_guard lock(sequence->queue_mutex);
+      sequence->queue.push_back(std::move(*event));
+      sequence->queue_filled.notify_all();
     }
     return;
   }

@@ -93,7 +93,7 @@ class Engine {
   void end_requested(bool is_stopping);
   void admit();
   bool try_step();
-  void finish_sequence(Sequence& sequence, Finish finish, Status status);
+  void finish_sequence(Sequence& sequence, Finish finish, const Status& status);
   void finish_done();
   void publish();
   void deliver();

@@ -128,6 +128,25 @@ TEST(Engine, destroyed_sequences_are_silent_and_free_their_blocks) {
   EXPECT_EQ(stats(engine.get()).kv_blocks_used, 0U);
 }
 
+TEST(Engine, a_reader_that_leaves_early_takes_nothing_with_it) {
+  const Model model = load(golden("qwen3_moe"));
+  const Engine engine = make_engine(model.get());
+  const auto tokens = prompt(10);
+  const moe_request in = request(tokens, 40);
+  for (int i = 0; i < 20; ++i) {
+    Sequence sequence = make_sequence(engine.get());
+    ASSERT_EQ(moe_sequence_start(sequence.get(), &in), MOE_OK);
+    moe_event event{};
+    event.struct_size = sizeof event;
+    ASSERT_EQ(moe_sequence_read(sequence.get(), 60000, &event), MOE_OK);
+    sequence.reset();  // its last event finds nobody
+  }
+  const Sequence last = make_sequence(engine.get());
+  ASSERT_EQ(moe_sequence_start(last.get(), &in), MOE_OK);
+  EXPECT_EQ(read_all(last.get()).tokens.size(), 40U);
+  EXPECT_EQ(stats(engine.get()).kv_blocks_used, 0U);
+}
+
 TEST(Engine, r5_counters_sum_to_tokens_times_experts_times_layers) {
   const Model model = load(demo());
   const Engine engine = make_engine(model.get());
