@@ -185,6 +185,7 @@ void Generation::start(PreparedList prepared) {
   running_->model = model_.id;
   running_->is_stream = params_.is_stream;
   running_->deliver = [self = shared_from_this()](backend::Delivery delivery) {
+    if (delivery.is_last) self->note_end(delivery);
     auto shared = std::make_shared<backend::Delivery>(std::move(delivery));
     self->exchange_->post([self, shared] { self->on_delivery(std::move(*shared)); });
   };
@@ -200,6 +201,16 @@ void Generation::start(PreparedList prepared) {
     }
   }
   if (params_.is_stream) begin_stream();
+}
+
+// [ledger] For the access log: after the client has gone nothing runs on its strand any more. Nobody else touches these
+// fields before the last delivery.
+void Generation::note_end(const backend::Delivery& delivery) {
+  auto& context = exchange_->context;
+  const auto counts = running_->admission->counts();
+  context.outcome = delivery.is_durable ? ledger::outcome_name(running_->admission->outcome()) : "unrecorded";
+  context.prompt_tokens = counts.input + counts.cache_read + counts.cache_write;
+  context.completion_tokens = counts.output;
 }
 
 void Generation::on_start_failed(const backend::Refusal& refusal, bool others_run) {
@@ -275,10 +286,6 @@ void Generation::finish(const backend::Delivery& delivery) {
   const auto outcome = admission.outcome();
   phase_ = Phase::ended;
   exchange_->set_timer({}, nullptr);
-  auto& context = exchange_->context;
-  context.outcome = ledger::outcome_name(outcome);
-  context.prompt_tokens = counts_.input + counts_.cache_read + counts_.cache_write;
-  context.completion_tokens = counts_.output;
   if (is_closed_) return;
   const bool billed = counts_.input + counts_.output > 0;
   if (!delivery.is_durable) {
@@ -301,7 +308,8 @@ void Generation::finish(const backend::Delivery& delivery) {
   }
   for (const auto& event : delivery.events) {
     if (!event.status.ok()) {
-      telemetry::log::error("request " + context.request_id + ", model " + model_.id + ": " + event.status.message());
+      telemetry::log::error("request " + exchange_->context.request_id + ", model " + model_.id + ": " +
+                            event.status.message());
     }
   }
   end_with_error({Problem::internal_error, "The model failed on this request.", {}, {}}, billed);

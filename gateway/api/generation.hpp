@@ -37,6 +37,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void start(PreparedList prepared);
   std::shared_ptr<usage::Admission> admit(const PreparedList& prepared);
   moe_plugin_start_options start_options() const;
+  void note_end(const backend::Delivery& delivery);
   void on_start_failed(const backend::Refusal& refusal, bool others_run);
 
   // deliver

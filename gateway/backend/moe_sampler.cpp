@@ -28,8 +28,11 @@ MoeSampler::MoeSampler(const Backend& backend, telemetry::Metrics& metrics, cons
   sample();
 }
 
+// Backends put it beside the other numbers of the shape, or at the top.
 std::uint64_t MoeSampler::experts_per_token(const Model& model) const {
-  const auto* k = model.facts.find("experts_per_token");
+  const auto* shape = model.facts.find("shape");
+  const auto* k = shape != nullptr ? shape->find("experts_per_token") : nullptr;
+  if (k == nullptr) k = model.facts.find("experts_per_token");
   return k != nullptr && k->is_integer() ? static_cast<std::uint64_t>(k->as_int64().value_or(0)) : 0;
 }
 

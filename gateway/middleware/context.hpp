@@ -17,8 +17,8 @@ namespace moegate::middleware {
 struct Lifecycle {
   std::atomic<bool> is_ready{false};  // models are loaded
   std::atomic<bool> is_draining{false};
-  std::atomic<bool> is_ledger_ok{true};  // false: disk full or failed
-  std::atomic<std::uint64_t> refused{0};   // requests for tokens that were not started
+  std::atomic<bool> is_ledger_ok{true};   // false: disk full or failed
+  std::atomic<std::uint64_t> refused{0};  // requests for tokens that were not started
 };
 
 struct Context {

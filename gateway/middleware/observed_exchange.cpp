@@ -51,12 +51,8 @@ void ObservedExchange::end_stream(bool clean) {
   finish(status_, !clean);
 }
 
-void ObservedExchange::on_closed(std::function<void()> callback) {
-  inner_->on_closed([weak = weak_from_this(), callback = std::move(callback)] {
-    if (callback) callback();
-    if (const auto self = std::static_pointer_cast<ObservedExchange>(weak.lock())) self->finish(499, true);
-  });
-}
+// The line in the log is written when the last holder lets go (destructor): then the request has its outcome.
+void ObservedExchange::on_closed(std::function<void()> callback) { inner_->on_closed(std::move(callback)); }
 
 void ObservedExchange::on_drained(std::size_t low_mark, std::function<void()> callback) {
   inner_->on_drained(low_mark, std::move(callback));

@@ -81,6 +81,11 @@ def every_ending_writes_one_record_and_gives_its_place_back(build):
             assert record["model"] == "play" and record["org"] == "acme" and record["project"] == "web"
             assert record["outcome"] != "engine_error" or record["billable"] in (False, 0)
         reconcile(g)
+        lines = [json.loads(x) for x in g.log().splitlines() if x.startswith("{") and "completions" in x]
+        logged = {line["request_id"]: line for line in lines}
+        assert len(lines) == len(logged), "one line a request"
+        for request_id, outcome in expected.items():
+            assert logged[request_id]["outcome"] == outcome, logged[request_id]
 
 
 def reconcile(g):
@@ -98,6 +103,7 @@ def reconcile(g):
     for name in ("moegate_engine_requests_running", "moegate_engine_requests_waiting", "moegate_meter_unrecorded_total",
                  "moegate_meter_reconcile_delta_tokens", "moegate_meter_unsynced_tokens"):
         assert metric(numbers, name) == 0, name
+    assert metric(numbers, "moegate_http_inflight", route="chat_completions") == 0
     assert metric(numbers, "moegate_requests_total") >= len(records)
     assert metric(numbers, "moegate_meter_records_total", kind="usage") == len(records)
 
