@@ -78,10 +78,13 @@ bool StepRunner::run(base::WorkerPool& pool, std::span<const std::shared_ptr<Seq
   prefill_tokens_ = static_cast<std::uint32_t>(tokens_.size() - num_decode_rows_);
   routes_.assign(tokens_.size() * num_moe_layers_ * experts_per_token_, 0);
   row_is_bad_.assign(tokens_.size(), 0);
-  model_.decoder().forward(pool, {tokens_, positions_, row_spans_}, scratch_, *this);
-  account_routes();
-  advance_prompts();
-  draw(pool);
+  // On a worker: one hand-over for the whole step, and every operation has the workers' floating-point environment.
+  pool.run([&] {
+    model_.decoder().forward(pool, {tokens_, positions_, row_spans_}, scratch_, *this);
+    account_routes();
+    advance_prompts();
+    draw(pool);
+  });
   write_events();
   tasks_.clear();
   spans_.clear();
