@@ -18,6 +18,10 @@ namespace {
 // Of one chunk header with its extensions, or of the trailers.
 constexpr std::size_t kMaxChunkHeaderBytes = std::size_t{16} << 10;
 
+// "0\r\n\r\n": whatever was read of a chunked body, at least this much is missing at a chunk header or inside a chunk.
+// Beast asserts that it is there when it is called again for the last chunk.
+constexpr std::size_t kLastChunkBytes = 5;
+
 // Beast's string_body reserves Content-Length bytes before the first of them has come; this one grows with them.
 struct GrowingBody {
   using value_type = std::string;
@@ -132,7 +136,8 @@ bool RequestReader::check_request() {
 std::size_t RequestReader::feed_body(std::string_view bytes) {
   auto& parser = parser_->http;
   std::size_t used = 0;
-  while (used < bytes.size() && !parser.is_done()) {
+  const std::size_t least = parser.chunked() ? kLastChunkBytes : 1;
+  while (bytes.size() - used >= least && !parser.is_done()) {
     error_code error;
     const std::size_t count = parser.put(boost::asio::const_buffer(bytes.data() + used, bytes.size() - used), error);
     used += count;

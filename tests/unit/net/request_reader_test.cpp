@@ -37,6 +37,22 @@ TEST(RequestReader, a_chunked_body_is_put_together_and_trailers_are_dropped) {
   }
 }
 
+// Beast asserts the length of an empty last chunk: a peer could end the process with "0\r\n" and one byte more.
+TEST(RequestReader, an_empty_chunked_body_may_come_in_pieces_of_any_size) {
+  const std::string head = "POST /v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string body : {"0\r\n\r\n", "0;a=b\r\nx: y\r\n\r\n", "1\r\na\r\n0\r\n\r\n"}) {
+    for (std::size_t piece = 1; piece <= body.size(); ++piece) {
+      RequestReader reader{{}};
+      std::string buffer;
+      for (std::size_t at = 0; at < head.size() + body.size(); at += piece) {
+        buffer += (head + body).substr(at, piece);
+        buffer.erase(0, reader.feed(buffer));
+      }
+      EXPECT_EQ(reader.state(), State::complete) << body << " in pieces of " << piece;
+    }
+  }
+}
+
 TEST(RequestReader, the_first_byte_of_the_next_request_is_left_alone) {
   RequestReader reader{{}};
   const std::string bytes = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nokGET /next";
