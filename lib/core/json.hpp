@@ -78,10 +78,10 @@ struct Limits {
 Result<Value> parse(std::string_view text, const Limits& limits = {});
 
 struct WriteOptions {
-  bool ascii_only = false;             // \u escapes for everything beyond ASCII (Python's ensure_ascii)
+  bool ascii_only = false;  // \u escapes for everything beyond ASCII (Python's ensure_ascii)
   std::string_view item_separator = ",";
   std::string_view key_separator = ":";
-  int indent = -1;                     // -1: one line
+  int indent = -1;  // -1: one line
   bool sort_keys = false;
 };
 std::string write(const Value& value, const WriteOptions& options = {});
