@@ -38,7 +38,10 @@ def processor_seconds(build, entry):
 
 def main():
     build, limit = pathlib.Path(sys.argv[1]), float(sys.argv[2])
-    entries = {e["output"]: e for e in json.loads(build.joinpath("compile_commands.json").read_text()) if "output" in e}
+    entries = {}
+    for entry in json.loads(build.joinpath("compile_commands.json").read_text(encoding="utf-8")):
+        words = shlex.split(entry["command"])  # CMake writes "output" only from 3.26 on
+        entries[words[words.index("-o") + 1]] = entry
     slowest = sorted(((s, o) for o, s in durations(build).items() if o in entries), reverse=True)[:10]
     over = 0
     for seconds, target in slowest:
