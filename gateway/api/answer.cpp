@@ -3,17 +3,7 @@
 #include "core/json.hpp"
 
 namespace moegate::api {
-namespace {
-
 using moe::json::quote;
-
-void append(std::string& list, std::string_view item) {
-  if (item.empty()) return;
-  if (!list.empty()) list += ',';
-  list += item;
-}
-
-}  // namespace
 
 Answer::Answer(const Params& params, AnswerHead head)
     : params_(params), head_(std::move(head)), choices_(params.prompts.size() * params.n) {

@@ -4,17 +4,7 @@
 #include "http/sse.hpp"
 
 namespace moegate::api {
-namespace {
-
 using moe::json::quote;
-
-void append(std::string& list, std::string_view item) {
-  if (item.empty()) return;
-  if (!list.empty()) list += ',';
-  list += item;
-}
-
-}  // namespace
 
 ChunkWriter::ChunkWriter(const Params& params, AnswerHead head)
     : params_(params),

@@ -15,11 +15,6 @@ std::string number(float logprob) {
   return moe::json::format_double(std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0);
 }
 
-void append(std::string& list, std::string_view item) {
-  if (!list.empty()) list += ',';
-  list += item;
-}
-
 std::string byte_list(std::string_view bytes) {
   std::string list;
   for (const unsigned char byte : bytes) append(list, std::to_string(byte));
@@ -59,6 +54,12 @@ std::uint64_t code_points(std::string_view text) {
   std::uint64_t count = 0;
   for (const unsigned char c : text) count += (c & 0xC0) != 0x80 ? 1 : 0;
   return count;
+}
+
+void append(std::string& list, std::string_view item) {
+  if (item.empty()) return;
+  if (!list.empty()) list += ',';
+  list += item;
 }
 
 std::string open_object(const AnswerHead& head, bool is_chunk) {

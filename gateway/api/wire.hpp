@@ -25,6 +25,8 @@ struct UsageExtra {
   std::uint64_t queue_us = 0, ttft_us = 0;
 };
 
+// Adds an item to a list without brackets; an empty one is left out.
+void append(std::string& list, std::string_view item);
 // {"id":..,"object":..,"created":..,"model":..,"system_fingerprint":..,"choices": -- open, as far as all chunks agree.
 std::string open_object(const AnswerHead& head, bool is_chunk);
 // The usage object; prompt tokens include cached ones, completion tokens reasoning.
